@@ -1,0 +1,7 @@
+"""`python -m searchkit` is `searchkit`."""
+
+import sys
+
+from searchkit.commands.app import main
+
+sys.exit(main())

@@ -1,0 +1,95 @@
+"""What a person sees while something runs: progress and notes on stderr, results on stdout."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from searchkit.search.build import Done, Watcher
+
+notes = Console(stderr=True, highlight=False)
+results = Console(highlight=False)
+
+
+class Terminal(Watcher):
+    """Shows a build: a bar while it encodes, a line for every step that ended."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=notes,
+            transient=True,
+        )
+        self._task: Any = None
+
+    def __enter__(self) -> "Terminal":
+        """Show the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def begin(self, what: str, total: int) -> None:
+        """A new bar; one that swings to and fro where there is nothing to count."""
+        self._clear()
+        self._task = self._bar.add_task(what, total=total or None, speed="")
+
+    def advance(self, progress: Any) -> None:
+        """The bar moves, with the speed so far."""
+        self._bar.update(self._task, completed=progress.texts, speed=_speed(progress))
+
+    def done(self, step: Done) -> None:
+        """One line for what is there now."""
+        self._clear()
+        notes.print(
+            f"{'kept ' if step.reused else 'built'}  {step.what}{_detail(step)}", soft_wrap=True
+        )
+
+    def say(self, line: str) -> None:
+        """One line of its own."""
+        notes.print(f"note   {line}", soft_wrap=True)
+
+    def _clear(self) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+
+
+def _detail(step: Done) -> str:
+    facts = step.facts
+    if "documents" in facts:
+        return f": {facts['documents']} of {facts['name']}"
+    if "k1" in facts:
+        words = f"{facts['stop_words']} stop words, {facts['stemmer']} stemmer"
+        return f": k1 {facts['k1']}, b {facts['b']}, {words}"
+    recalls = [
+        f"{name} {value:.3f} of exact search"
+        for name, value in facts.items()
+        if name.startswith("recall@")
+    ]
+    if recalls:
+        return f": {recalls[0]}"
+    detail = f": dimension {facts['dimension']}"
+    if progress := facts.get("progress"):
+        detail += f", {progress.texts} texts in {progress.seconds:.1f} s{_speed(progress, ', ')}"
+        detail += f", {facts['engine']} {facts['dtype']}"
+        if progress.resumed:
+            detail += f", {progress.resumed} of them by an earlier run"
+    if facts["truncated"]:
+        tokens = facts.get("max_tokens") or facts["variant"]["max_tokens"]
+        detail += f"; {facts['truncated']} texts were longer than {tokens} tokens and cut"
+    return detail
+
+
+def _speed(progress: Any, before: str = "") -> str:
+    seconds = progress.seconds
+    if not seconds or not progress.tokens:
+        return ""
+    texts = progress.texts - progress.resumed
+    return f"{before}{texts / seconds:,.0f} texts/s, {progress.tokens / seconds:,.0f} tokens/s"

@@ -1,0 +1,68 @@
+"""The command line, put together."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from searchkit import __version__
+from searchkit.commands import evaluate, index, models, search, status
+from searchkit.errors import SearchkitError
+
+app = typer.Typer(
+    name="searchkit",
+    help="Search documents with language-model embedders, and find out which design retrieves "
+    "best.\n\nStart with: searchkit models pull smollm2-135m",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("index")(index.run)
+app.command("search")(search.run)
+app.command("eval")(evaluate.run)
+app.command("status")(status.run)
+app.add_typer(models.app, name="models")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"searchkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: those of the process by default.
+
+    Returns:
+        0 when done, 1 after a `SearchkitError`, 2 for a usage error, 130 when interrupted.
+    """
+    try:
+        app(arguments, standalone_mode=True)
+    except SearchkitError as error:
+        typer.echo(f"searchkit: {error}", err=True)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of the pipe has what it wanted
+        return 0
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted; what was finished is kept, and the same command goes on from there",
+            err=True,
+        )
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0

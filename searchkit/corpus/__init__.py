@@ -1,0 +1,1 @@
+"""Files to documents; collections with queries and judgements."""

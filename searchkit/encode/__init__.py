@@ -1,0 +1,1 @@
+"""Texts to vectors: base model, attention mode, pooling."""

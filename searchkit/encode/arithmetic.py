@@ -1,0 +1,30 @@
+"""Float32 products at the speed of a processor's best library, as long as they stay float32.
+
+By default torch multiplies float32 matrices with one library and may not choose a quicker one. Allowing
+"medium" precision lifts that; on some processors the quicker one is as exact as the other and twice as
+fast, on others it rounds to bfloat16. So it is allowed where a product shows it to be exact.
+"""
+
+from functools import cache
+
+import torch
+
+_LARGEST_ERROR = 2e-6  # relative, of a product over 1,024 terms; plain float32 makes 3e-7 to 1e-6
+
+
+@cache
+def quicken_float32() -> bool:
+    """Let float32 products on this CPU be quick, if they stay exact; takes some milliseconds, once.
+
+    Returns:
+        Whether they may be: the setting is torch's, for the whole process.
+    """
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(2, 1024, 1024, generator=generator)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    exact = a[:64].double() @ b.double()
+    error = ((a @ b)[:64].double() - exact).norm() / exact.norm()
+    if error > _LARGEST_ERROR:
+        torch.set_float32_matmul_precision(before)
+    return bool(error <= _LARGEST_ERROR)

@@ -1,0 +1,1 @@
+"""Attention modes, one file each: which tokens a token may look at."""

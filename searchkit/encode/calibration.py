@@ -1,0 +1,166 @@
+"""Which engine and which dtype: the fastest on this machine among those that are accurate enough.
+
+Measured once per base model, attention mode and machine, in a few seconds, and kept in
+`places.home()/calibration.json`.
+"""
+
+import json
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from searchkit import catalog, files, places
+from searchkit.encode import embedder
+from searchkit.encode.language_models import BaseModel
+from searchkit.encode.variant import Variant
+from searchkit.errors import BadInput
+
+LEAST_COSINE = 0.999  # to float32, for the worst of the calibration texts
+_PREFERRED = (
+    "packed",
+    "transformers",
+)  # the first of them that can run a base is the one to measure
+_DTYPES = (torch.float32, torch.bfloat16)
+_POOLINGS = ("mean", "eos_last")  # an average hides rounding, a single state shows it
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine, a dtype, and what was measured when they were chosen."""
+
+    engine: str
+    dtype: torch.dtype
+    tokens_per_s: float
+    cosine: float
+
+
+def device(name: str | None = None) -> torch.device:
+    """The device of that name; by default CUDA, then MPS, if there is one, else the CPU."""
+    if name:
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The dtype of that name.
+
+    Raises:
+        BadInput: it is not one that engines compute in.
+    """
+    known = {str(dtype).removeprefix("torch."): dtype for dtype in _DTYPES}
+    if name not in known:
+        raise BadInput(f"no dtype {name!r}; there are: {', '.join(known)}")
+    return known[name]
+
+
+def engine_for(base: BaseModel) -> str:
+    """The engine that is taken for a base unless the user says otherwise."""
+    known = [name for name in _PREFERRED if name in catalog.names(embedder.ENGINES)]
+    return next(
+        name
+        for name in known
+        if catalog.load(embedder.ENGINES, name).unsupported(base.config) is None
+    )
+
+
+def choose(
+    variant: Variant, base: BaseModel, on: torch.device, *, engine: str | None = None
+) -> Choice:
+    """The engine and dtype for a base and attention mode on a device; measured at the first call.
+
+    Args:
+        variant: names base and attention; the rest of it plays no part.
+        base: the resolved base model.
+        on: where to compute.
+        engine: measure this engine instead of the one `engine_for` takes.
+    """
+    engine = engine or engine_for(base)
+    machine = (
+        torch.cuda.get_device_name(on)
+        if on.type == "cuda"
+        else f"{_processor()}, {torch.get_num_threads()} threads"
+    )
+    place = f"{on.type} {machine} torch {torch.__version__}"
+    key = f"{base.hash[:16]} {variant.attention} {engine} {place}"
+    path = places.home() / "calibration.json"
+    kept = _read(path)
+    if key not in kept:
+        kept = {**_read(path), key: _measure(variant, on, engine)}
+        files.write_text(path, json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    row = kept[key]
+    return Choice(engine, dtype_of(row["dtype"]), row["tokens_per_s"], row["cosine"])
+
+
+def _measure(variant: Variant, on: torch.device, engine: str) -> dict[str, Any]:
+    """Time every dtype on about a thousand tokens; the fastest that stays close to float32 wins."""
+    probes = [
+        Variant(attention=variant.attention, pooling=pooling, base=variant.base)
+        for pooling in _POOLINGS
+    ]
+    texts = _texts()
+    exact: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
+    for dtype in _DTYPES:
+        loaded = embedder.load(probes, engine=engine, dtype=dtype, device=on)
+        encoded = loaded.encode(texts)  # the first run also warms up
+        exact = exact or encoded.vectors
+        cosine = min(
+            float((encoded.vectors[name] * exact[name]).sum(axis=1).min()) for name in exact
+        )
+        seconds = min(_seconds(loaded, texts) for _ in range(2))
+        rows.append(
+            {
+                "dtype": str(dtype).removeprefix("torch."),
+                "tokens_per_s": round(encoded.tokens / seconds, 1),
+                "cosine": round(min(cosine, 1.0), 6),
+            }
+        )
+    return max(
+        (row for row in rows if row["cosine"] >= LEAST_COSINE), key=lambda row: row["tokens_per_s"]
+    )
+
+
+def _seconds(loaded: embedder.Embedder, texts: list[str]) -> float:
+    start = time.perf_counter()
+    loaded.encode(texts)  # ends in NumPy arrays, so a device has finished too
+    return time.perf_counter() - start
+
+
+def _texts() -> list[str]:
+    """Texts of 3 to 230 tokens or so, drawn words, the same on every machine.
+
+    Short ones are among them: without a causal mask, an untrained base amplifies the rounding of
+    bfloat16 on some of those until the vectors have little in common.
+    """
+    sentence = "the index holds vectors of every document while queries ask for one passage"
+    words = sentence.split()
+    draw = np.random.default_rng(0)
+    return [
+        " ".join(draw.choice(words, size=size)) for size in (12, 40, 70, 100, 130, 160, 190, 220)
+    ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # measuring again repairs it
+    return kept if isinstance(kept, dict) else {}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )

@@ -1,0 +1,1 @@
+"""Engines, one file each: ways to run a language model over token batches."""

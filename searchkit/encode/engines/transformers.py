@@ -1,0 +1,128 @@
+"""The transformers engine: any decoder the library knows; the reference for other engines."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from searchkit.encode.states import Reader, TokenBatch
+from searchkit.errors import BadInput
+
+# Gemma 2 caps its attention scores, which only the eager kernel does without a causal mask.
+_EAGER_ONLY = ("gemma2",)
+
+
+def unsupported(config: dict[str, Any]) -> str | None:
+    """Why this engine cannot run a model of that config; None if it can."""
+    return None
+
+
+def load(
+    folder: Path,
+    config: dict[str, Any],
+    *,
+    is_causal: bool,
+    last_layer: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> "TransformersEngine":
+    """Load a model folder.
+
+    Args:
+        folder: what `language_models.resolve` found.
+        config: its parsed config.json.
+        is_causal: the attention mode.
+        last_layer: the deepest layer that will be read; those behind it are dropped.
+        dtype: of weights and products.
+        device: where to compute.
+
+    Raises:
+        BadInput: transformers has no decoder of that kind, or the layers cannot be found in it.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at the first import of transformers
+    from transformers import AutoModel, logging
+
+    logging.disable_progress_bar()
+    kernel = "eager" if config.get("model_type") in _EAGER_ONLY else "sdpa"
+    try:
+        model = AutoModel.from_pretrained(
+            folder,
+            dtype=dtype,
+            attn_implementation=kernel,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    except (ValueError, OSError) as error:
+        raise BadInput(
+            f"{folder} cannot be loaded as a decoder: {str(error).splitlines()[0]}"
+        ) from error
+    return TransformersEngine(model.to(device).eval(), is_causal=is_causal, last_layer=last_layer)
+
+
+class TransformersEngine:
+    """A model of the transformers library, run over padded batches.
+
+    `padding_side` may be set to "left" or "right"; vectors do not depend on it, and a proof checks
+    that.
+    """
+
+    def __init__(self, model: Any, *, is_causal: bool, last_layer: int) -> None:
+        decoder: Any = (
+            model.get_decoder() if callable(getattr(model, "get_decoder", None)) else model
+        )
+        if not isinstance(getattr(decoder, "layers", None), nn.ModuleList):
+            raise BadInput(
+                f"{type(model).__name__} is not a decoder whose layers can be read one by one"
+            )
+        self._decoder = decoder
+        self._decoder.config.is_causal = (
+            is_causal  # honoured by mask builder and kernel alike from 5.2 on
+        )
+        self._depth = len(decoder.layers)
+        self._last = last_layer
+        decoder.layers = decoder.layers[:last_layer]
+        decoder.config.num_hidden_layers = last_layer
+        self.padding_side: str | None = "right"
+        self.device = next(decoder.parameters()).device
+        self.dtype = next(decoder.parameters()).dtype
+
+    @torch.inference_mode()
+    def run(self, batch: TokenBatch, reader: Reader) -> None:
+        """Compute one batch; the reader takes each layer, states (S, D) in the texts' order."""
+        ids, mask = self._pad(batch)
+        handles = []
+        for number, layer in enumerate(self._decoder.layers, start=1):
+            final = number == self._depth  # the model's last layer is read behind the final norm
+            if reader.needs(number) and not final:
+                handles.append(layer.register_forward_hook(_hand_over(reader, number, mask)))
+        try:
+            output = self._decoder(input_ids=ids, attention_mask=mask.long(), use_cache=False)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if self._last == self._depth:
+            reader.take(self._last, output.last_hidden_state[mask])
+
+    def _pad(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+        """(S,) to ids and mask, both (B, T). Padding is token 0, never attended to nor read."""
+        lengths = batch.lengths.to(self.device)
+        longest = int(batch.lengths.max())
+        columns = torch.arange(longest, device=self.device)[None, :]
+        mask = (
+            columns >= longest - lengths[:, None]
+            if self.padding_side == "left"
+            else columns < lengths[:, None]
+        )
+        ids = torch.zeros(mask.shape, dtype=torch.int64, device=self.device)
+        ids[mask] = batch.ids.to(self.device)
+        return ids, mask
+
+
+def _hand_over(reader: Reader, number: int, mask: Tensor) -> Any:
+    def hook(module: nn.Module, args: Any, output: Any) -> None:
+        states = output[0] if isinstance(output, tuple) else output
+        reader.take(number, states[mask])
+
+    return hook

@@ -1,0 +1,1 @@
+"""Poolings, one file each: from hidden states to one vector."""

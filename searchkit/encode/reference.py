@@ -1,0 +1,138 @@
+"""Reference embedders: sentence-transformers models, what people use today, in the same table."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from blake3 import blake3
+
+from searchkit.encode.embedder import Encoded, OnBatch, Role
+from searchkit.errors import BadInput, EmptyText, MissingExtra
+
+PREFIX = "st:"
+
+
+def parse(text: str) -> tuple[str, Path]:
+    """`st:<folder>` or `<name>=st:<folder>` to a name and a folder.
+
+    Raises:
+        BadInput: neither of the two forms.
+    """
+    name, equals, rest = text.rpartition(f"={PREFIX}")
+    if not equals:
+        name, rest = "", text.removeprefix(PREFIX)
+        if rest == text:
+            raise BadInput(
+                f"a reference embedder is st:<folder> or <name>=st:<folder>, not {text!r}"
+            )
+    folder = Path(rest).expanduser()
+    return name or folder.resolve().name, folder
+
+
+class ReferenceEmbedder:
+    """A sentence-transformers directory, used as its makers meant it: prompts, pooling, length.
+
+    Args:
+        name: what tables call it.
+        folder: where it lies; nothing is downloaded and no code in it is run.
+        device: where to compute, such as "cpu".
+
+    Raises:
+        MissingExtra: sentence-transformers is not installed.
+        BadInput: the folder holds no such model.
+    """
+
+    def __init__(self, name: str, folder: Path, *, device: str = "cpu") -> None:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at the first import
+        if not (folder / "modules.json").is_file():
+            raise BadInput(
+                f"{folder} is not a sentence-transformers directory: it has no modules.json; "
+                f"check the path"
+            )
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError as error:
+            raise MissingExtra(
+                "reference embedders need sentence-transformers: pip install 'searchkit[reference]'"
+            ) from error
+        self.name, self.folder = name, folder
+        self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        self._hash = _hash(folder)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The one name."""
+        return (self.name,)
+
+    def dimension(self, name: str) -> int:
+        """The size of its vectors."""
+        return int(self._model.get_embedding_dimension() or 0)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Where the model lies, and the hash of its files; JSON."""
+        return {
+            "kind": "reference",
+            "folder": str(self.folder.resolve()),
+            "base_hash": self._hash,
+            "fingerprint": self._hash[:16],
+            "dimension": self.dimension(name),
+            "max_tokens": self._model.max_seq_length,
+            "engine": "sentence-transformers",
+            "dtype": "float32",
+        }
+
+    def encode(self, texts: Sequence[str], role: Role = "passage") -> Encoded:
+        """Encode texts that fit into memory."""
+        return self.encode_prepared(self.prepare(texts, role))
+
+    def prepare(
+        self, texts: Sequence[str], role: Role, names: Sequence[str] | None = None
+    ) -> tuple[list[str], Role]:
+        """Nothing to do ahead: the library tokenises as it goes.
+
+        Raises:
+            EmptyText: a text without a single character.
+        """
+        for position, text in enumerate(texts):
+            if not text.strip():
+                raise EmptyText(
+                    f"{names[position] if names else f'text {position}'} is empty: it has nothing "
+                    f"to embed"
+                )
+        return list(texts), role
+
+    def encode_prepared(
+        self, prepared: tuple[list[str], Role], on_batch: OnBatch | None = None
+    ) -> Encoded:
+        """Encode with the prompts that the model's makers gave to queries and to documents."""
+        texts, role = prepared
+        encode = self._model.encode_query if role == "query" else self._model.encode_document
+        vectors = encode(
+            texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        )
+        limit = self._model.max_seq_length or 0
+        # Through the Rust tokenizer itself: the wrapper around it would cut, and warn about what it
+        # did not cut.
+        backend = self._model.tokenizer.backend_tokenizer
+        backend.no_truncation()
+        backend.no_padding()
+        lengths = np.array([len(encoded.ids) for encoded in backend.encode_batch_fast(texts)])
+        counted = int(np.minimum(lengths, limit or lengths).sum())
+        if on_batch:
+            on_batch(len(texts), counted)
+        return Encoded(
+            {self.name: np.ascontiguousarray(vectors, dtype=np.float32)},
+            counted,
+            int((lengths > limit).sum()) if limit else 0,
+        )
+
+
+def _hash(folder: Path) -> str:
+    hasher = blake3(max_threads=blake3.AUTO)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix in (".json", ".safetensors", ".txt"):
+            hasher.update(path.relative_to(folder).as_posix().encode())
+            hasher.update_mmap(path)
+    return hasher.hexdigest()

@@ -1,0 +1,165 @@
+"""A variant: one named design of an embedder, one row of a comparison."""
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from searchkit import catalog
+from searchkit.encode import language_models
+from searchkit.errors import BadInput, UnknownName
+
+ATTENTION = "searchkit.encode.attention"
+POOLING = "searchkit.encode.pooling"
+
+# The five designs of Tang and Yang 2024, arXiv:2409.02727.
+ALIASES = {
+    "model1": "eos_last-causal",
+    "model2": "last_layer-causal",
+    "model3": "multi_layer-causal",
+    "model4": "last_layer-bidirectional",
+    "model5": "multi_layer-bidirectional",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Everything that decides which vector a text gets, but for the arithmetic's precision.
+
+    Attributes:
+        base: name, folder, GGUF file or hub id of the base model.
+        attention: a choice of encode/attention.
+        pooling: a choice of encode/pooling.
+        pooling_options: sizes and switches of the pooling, by the names its module gives them.
+        first_layer: the first layer that a pooling over layers reads, from 1.
+        last_layer: the layer at which the model stops; None for all of them.
+        query_template, passage_template: what is fed in for a query and for a passage; {text} once.
+        pool_instruction: False leaves the template's tokens before {text} out of the pooling.
+        max_tokens: longest input, template and EOS included; longer texts are cut, and counted.
+        dimension: how many of the vector's leading numbers are kept; None for all.
+        seed: of the pooling's first weights, where it has any.
+        label: the name in tables; empty for `<pooling>-<attention>`.
+    """
+
+    attention: str
+    pooling: str
+    base: str = language_models.DEFAULT
+    pooling_options: Mapping[str, Any] = field(default_factory=dict)
+    first_layer: int = 1
+    last_layer: int | None = None
+    query_template: str = "{text}"
+    passage_template: str = "{text}"
+    pool_instruction: bool = True
+    max_tokens: int = 256
+    dimension: int | None = None
+    seed: int = 0
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        catalog.load(ATTENTION, self.attention)
+        module = catalog.load(POOLING, self.pooling)
+        known = set(options_of(module.build)) | set(options_of(module.reads))
+        if unknown := sorted(set(self.pooling_options) - known):
+            raise UnknownName(
+                f"{self.pooling} has no option {unknown[0]!r}; it has: "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
+        for name in ("query_template", "passage_template"):
+            template = getattr(self, name)
+            if template.count("{text}") != 1:
+                raise BadInput(f"{name} {template!r} must hold {{text}} exactly once")
+        for name, least in (
+            ("first_layer", 1),
+            ("last_layer", 1),
+            ("max_tokens", 2),
+            ("dimension", 1),
+        ):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise BadInput(f"{name} is {value}; it must be at least {least}")
+        if self.last_layer is not None and self.last_layer < self.first_layer:
+            raise BadInput(
+                f"last_layer {self.last_layer} lies before first_layer {self.first_layer}"
+            )
+
+    @property
+    def name(self) -> str:
+        """What tables and indexes call this variant."""
+        return self.label or f"{self.pooling}-{self.attention}"
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the pooling has weights of its own, which mean nothing untrained."""
+        return bool(catalog.load(POOLING, self.pooling).TRAINABLE)
+
+    def to_row(self) -> dict[str, Any]:
+        """The variant as JSON can hold it; `from_row` reads it back."""
+        return {**dataclasses.asdict(self), "pooling_options": dict(self.pooling_options)}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Variant":
+        """The variant of a row that `to_row` wrote, or that somebody typed.
+
+        Raises:
+            BadInput: a field is missing, unknown or of the wrong kind.
+        """
+        known = {entry.name: entry for entry in dataclasses.fields(cls)}
+        if unknown := sorted(set(row) - set(known)):
+            raise BadInput(f"a variant has no field {unknown[0]!r}; it has: {', '.join(known)}")
+        if missing := [name for name in ("attention", "pooling") if name not in row]:
+            raise BadInput(f"the variant names no {missing[0]}")
+        try:
+            return cls(**row)
+        except TypeError as error:
+            raise BadInput(
+                f"a field of the variant has the wrong kind of value: {error}"
+            ) from error
+
+    def fingerprint(self, base_hash: str) -> str:
+        """16 hexadecimal digits that differ wherever vectors may: of the row and the base."""
+        row = {key: value for key, value in self.to_row().items() if key not in ("label", "base")}
+        return blake3(json.dumps([row, base_hash], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def parse(text: str, **overrides: Any) -> Variant:
+    """The variant that a command line names.
+
+    Args:
+        text: `<pooling>-<attention>`, an alias out of `ALIASES`, or the path of a JSON file that
+            holds a row.
+        overrides: fields that replace those of the name or the file; None leaves a field as it is.
+
+    Raises:
+        UnknownName: no such pooling, attention or alias; the message lists what there is.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if text.endswith(".json"):
+        try:
+            row = json.loads(Path(text).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"the variant file {text} cannot be read: {error}") from error
+        return Variant.from_row({**row, **given})
+    pooling, dash, attention = ALIASES.get(text, text).rpartition("-")
+    if (
+        not dash
+        or pooling not in catalog.names(POOLING)
+        or attention not in catalog.names(ATTENTION)
+    ):
+        raise UnknownName(
+            f"no variant {text!r}; a variant is <pooling>-<attention> with pooling "
+            f"{', '.join(catalog.names(POOLING))} "
+            f"and attention {', '.join(catalog.names(ATTENTION))}, or one of "
+            f"{', '.join(ALIASES)}, or a .json file"
+        )
+    return Variant(attention=attention, pooling=pooling, **given)
+
+
+def options_of(function: Any) -> list[str]:
+    """The names of a function's keyword-only arguments: a pooling's options."""
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]

@@ -1,0 +1,1 @@
+"""Collections to runs, scores, tests and tables."""

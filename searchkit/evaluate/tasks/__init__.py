@@ -1,0 +1,1 @@
+"""Kinds of evaluation task, one file each."""

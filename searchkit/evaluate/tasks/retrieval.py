@@ -1,0 +1,172 @@
+"""Retrieval: systems rank the documents of a collection for its queries.
+
+Every encoder's ranking comes from exact search, so that differences between systems are differences
+between models. What an approximate vector index loses is measured apart from that, as `IndexLoss`.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from searchkit.corpus.collection import Collection
+from searchkit.errors import UnknownName
+from searchkit.evaluate import measures
+from searchkit.evaluate.runs import Run, write_run
+from searchkit.index.documents import DocumentStore
+from searchkit.index.store import Store
+from searchkit.index.vector import Vectors
+from searchkit.search import build
+from searchkit.search.build import Plan, Watcher
+from searchkit.search.retrieve import (
+    Dense,
+    Hybrid,
+    Lexical,
+    Ranker,
+    open_encoders,
+    query_encoder,
+)
+
+LEXICAL = "bm25"
+DEPTH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLoss:
+    """What an approximate vector index loses against exact search of the same vectors.
+
+    `recall` is the share of the exact top 10 that it finds, over the queries of the collection, and
+    `differences` holds by measure the mean less that of exact search.
+    """
+
+    system: str
+    collection: str
+    vector_index: str
+    recall: float
+    differences: Mapping[str, float]
+
+
+def rank(
+    collection: Collection,
+    index: Path,
+    plan: Plan,
+    *,
+    hybrids: Sequence[str] = (),
+    depth: int = DEPTH,
+    measured: Sequence[str] = measures.DEFAULT,
+    watcher: Watcher | None = None,
+) -> tuple[dict[str, Run], list[IndexLoss]]:
+    """Rank a collection with BM25, every encoder of a plan, and their hybrids.
+
+    Args:
+        collection: what to search, and what for.
+        index: the directory of its index; built, or completed, as the plan says.
+        plan: the encoders, and the approximate vector indexes whose loss is wanted.
+        hybrids: encoders of the plan to fuse with BM25, too.
+        depth: how many documents a ranking holds.
+        measured: what the loss of vector indexes is measured by.
+        watcher: told how the index grows.
+
+    Returns:
+        Runs by system: bm25, the encoders in the plan's order, `hybrid(<encoder>)`; and the losses.
+
+    Raises:
+        UnknownName: a hybrid of what the plan does not encode.
+    """
+    names = [variant.name for variant in plan.variants] + [name for name, _ in plan.references]
+    if unknown := [name for name in hybrids if name not in names]:
+        raise UnknownName(
+            f"no hybrid of {unknown[0]!r}: it is none of the systems "
+            f"{', '.join(names) or '(none)'}; "
+            "name it with --variant or --embedder, too"
+        )
+    store = build.build_index(index, collection.corpus, plan, watcher)
+    ids = DocumentStore.open(store.part("documents")).ids
+    lexical = Lexical(store, ids)
+    runs = {LEXICAL: _run(lexical, collection, depth)}
+    losses: list[IndexLoss] = []
+    texts = [query.text for query in collection.queries]
+    for encoder in open_encoders(store, names, device=plan.device):
+        for name in encoder.names:
+            # One forward pass over the queries for all rankings that need these vectors.
+            vectors = query_encoder(encoder, name)(texts)
+            exact = Dense(build.open_vector_index(store, name), _already(vectors), ids)
+            runs[name] = _run(exact, collection, depth)
+            if name in hybrids:
+                runs[f"hybrid({name})"] = _run(Hybrid([exact, lexical]), collection, depth)
+            for kind in plan.vector_indexes:
+                if kind != build.EXACT:
+                    index_of_kind = build.open_vector_index(store, name, kind)
+                    run = _run(Dense(index_of_kind, _already(vectors), ids), collection, depth)
+                    losses.append(_loss(collection, name, kind, run, runs[name], measured))
+    order = [LEXICAL, *names, *(f"hybrid({name})" for name in hybrids)]
+    return {name: runs[name] for name in order}, losses
+
+
+def index_of(collection: Collection, folder: Path) -> Path:
+    """Where evaluations keep the index of a collection: another corpus has another place."""
+    return folder / f"{collection.name}-{collection.corpus.fingerprint[:12]}"
+
+
+def save(
+    folder: Path, collection: Collection, runs: Mapping[str, Run], index: Path, plan: Plan
+) -> dict[str, Any]:
+    """Save the runs of a collection below `folder`, and say where they come from.
+
+    Returns:
+        Fingerprints of the data, parameters of BM25 and the row, hashes and arithmetic of every
+        encoder of the plan; JSON.
+    """
+    for name, run in runs.items():
+        path = folder / "runs" / _word(collection.name) / f"{_word(name)}.trec"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # White space separates the columns of the format, and some collections have it in their
+        # ids.
+        escaped = {
+            _word(query_id): [replace(hit, doc_id=_word(hit.doc_id)) for hit in ranking]
+            for query_id, ranking in run.items()
+        }
+        write_run(path, escaped, _word(name))
+    encoders = build.encoders(Store.open(index))
+    names = [variant.name for variant in plan.variants] + [name for name, _ in plan.references]
+    return {
+        "fingerprint": collection.fingerprint,
+        "split": collection.split,
+        "queries": len(collection.queries),
+        "bm25": asdict(plan.text_parameters),
+        "encoders": {name: encoders[name] for name in names},
+    }
+
+
+def _word(text: str) -> str:
+    """A name without white space or slashes, for a column or a file: percent-encoded if need be."""
+    return quote(text, safe="!#$&'()*+,-.:;<=>?@[]^_`{|}~") if re.search(r"[\s/%]", text) else text
+
+
+def _already(vectors: Vectors) -> Callable[[Sequence[str]], Vectors]:
+    return lambda queries: vectors
+
+
+def _run(ranker: Ranker, collection: Collection, depth: int) -> Run:
+    rankings = ranker.search([query.text for query in collection.queries], depth)
+    pairs = zip(collection.queries, rankings, strict=True)
+    return {query.query_id: ranking for query, ranking in pairs}
+
+
+def _loss(
+    collection: Collection, name: str, kind: str, run: Run, exact: Run, measured: Sequence[str]
+) -> IndexLoss:
+    cutoff = build.RECALL_CUTOFF
+    shares = []
+    for query_id, ranking in exact.items():
+        wanted = {hit.doc_id for hit in ranking[:cutoff]}
+        shares.append(len(wanted & {hit.doc_id for hit in run[query_id][:cutoff]}) / len(wanted))
+    scores = [measures.score(one, collection.judgements, measured) for one in (run, exact)]
+    differences = {
+        measure: sum(scores[0][measure].values()) / len(scores[0][measure])
+        - sum(scores[1][measure].values()) / len(scores[1][measure])
+        for measure in measured
+    }
+    return IndexLoss(name, collection.name, kind, sum(shares) / len(shares), differences)

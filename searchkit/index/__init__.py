@@ -1,0 +1,1 @@
+"""Vectors or texts to something searchable, in a directory."""

@@ -1,0 +1,1 @@
+"""Lexical indexes, one file each."""

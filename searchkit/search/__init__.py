@@ -1,0 +1,1 @@
+"""Where embedder, index and ranking meet."""

@@ -1,0 +1,347 @@
+"""Documents to an index: documents, BM25, and the vectors of variants, each committed whole."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from blake3 import blake3
+
+from searchkit import catalog
+from searchkit.corpus.collection import Corpus, joined
+from searchkit.encode.variant import Variant
+from searchkit.errors import BadInput, CorruptFile, UnknownName
+from searchkit.index import documents
+from searchkit.index.documents import DocumentStore
+from searchkit.index.store import Draft, Store
+from searchkit.index.text import bm25
+from searchkit.index.vector import VectorIndex, Vectors
+
+VECTOR_INDEXES = "searchkit.index.vector"
+EXACT = "flat"  # needs no file of its own: it scans the stored vectors
+RECALL_CUTOFF = 10
+_RECALL = f"recall@{RECALL_CUTOFF}"
+_RECALL_QUERIES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an index shall hold.
+
+    Attributes:
+        variants: rows to encode.
+        references: (name, folder) of sentence-transformers models to encode with, too.
+        vector_indexes: choices of index/vector to build over each of them, besides exact search.
+        text_parameters: of BM25.
+        device, engine, dtype: see `encode.loading.open_embedders`.
+        allow_untrained: let poolings pass whose weights were never trained.
+        replace: put the corpus in the place of another one that the directory holds.
+    """
+
+    variants: Sequence[Variant] = ()
+    references: Sequence[tuple[str, Path]] = ()
+    vector_indexes: Sequence[str] = (EXACT,)
+    text_parameters: bm25.Parameters = field(default_factory=bm25.Parameters)
+    device: str | None = None
+    engine: str | None = None
+    dtype: str | None = None
+    allow_untrained: bool = False
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one step did: `reused` says that an earlier run had done it."""
+
+    what: str
+    reused: bool
+    facts: dict[str, Any]
+
+
+class Watcher:
+    """Told how a build goes on; a command overrides what it shows."""
+
+    def begin(self, what: str, total: int) -> None:
+        """A step begins that counts up to `total` texts; 0 where it does not count."""
+
+    def advance(self, progress: Any) -> None:
+        """Encoding went on: an `encode.blocks.Progress`."""
+
+    def done(self, step: Done) -> None:
+        """A step ended."""
+
+    def say(self, line: str) -> None:
+        """Something that the user should know."""
+
+
+def build_index(path: Path, corpus: Corpus, plan: Plan, watcher: Watcher | None = None) -> Store:
+    """Bring an index to hold a corpus and what a plan asks for; what is there already is kept.
+
+    Each step is committed as it ends, and encoding resumes within a step, so a killed build loses
+    one block of texts at most.
+
+    Args:
+        path: the directory of the index, made if need be.
+        corpus: read once, however many variants encode it.
+        plan: what to build.
+        watcher: told of every step.
+
+    Raises:
+        BadInput: the directory holds another corpus, and the plan does not say to replace it; or
+            two different encoders of the plan go by one name.
+        SearchkitError: another process is writing the index.
+    """
+    watcher = watcher or Watcher()
+    for kind in plan.vector_indexes:
+        catalog.load(VECTOR_INDEXES, kind)
+    hashes = _base_hashes(plan)
+    store = Store.create_or_open(path)
+    with store.writing() as draft:
+        _documents(store, draft, corpus, plan.replace, watcher)
+        texts = DocumentStore.open(store.part("documents"))
+        _bm25(store, draft, texts, plan.text_parameters, watcher)
+        _variants(store, draft, texts, plan, hashes, watcher)
+        _references(store, draft, texts, plan, watcher)
+    return store
+
+
+def vectors_of(store: Store, name: str) -> Vectors:
+    """The stored vectors of one encoder, (N, D) float32, memory-mapped.
+
+    Raises:
+        UnknownName: the index has none by that name; the message lists those it has.
+    """
+    array: Vectors = np.load(store.part(_part("vectors", name)) / "vectors.npy", mmap_mode="r")
+    return array
+
+
+def open_vector_index(store: Store, name: str, kind: str = EXACT) -> VectorIndex:
+    """The vector index of one encoder.
+
+    Raises:
+        UnknownName: there is no such choice, or it was not built for this encoder.
+    """
+    vectors = vectors_of(store, name)
+    if kind not in built_kinds(store, name):
+        raise UnknownName(
+            f"{store.path} has no vector index {kind!r} over {name}; there are: "
+            f"{', '.join(built_kinds(store, name))}; build one of "
+            f"{', '.join(catalog.names(VECTOR_INDEXES))} with: searchkit index ... --vector-index"
+        )
+    folder = store.path if kind == EXACT else store.part(_part(kind, name))
+    index: VectorIndex = catalog.load(VECTOR_INDEXES, kind).open_saved(folder, vectors)
+    return index
+
+
+def encoders(store: Store) -> dict[str, dict[str, Any]]:
+    """What is known of each encoder whose vectors an index holds, by name."""
+    facts = (dict(store.facts(part)) for part in store.names() if part.startswith("vectors."))
+    return {entry["name"]: entry for entry in facts}
+
+
+def built_kinds(store: Store, name: str) -> list[str]:
+    """The vector indexes that can be opened for one encoder."""
+    there = [kind for kind in catalog.names(VECTOR_INDEXES) if _part(kind, name) in store.names()]
+    return [EXACT, *there]
+
+
+def recall_of(store: Store, name: str, kind: str) -> float:
+    """The recall of a vector index against exact search, as measured when it was built."""
+    return 1.0 if kind == EXACT else float(store.facts(_part(kind, name))[_RECALL])
+
+
+def bytes_of(store: Store, name: str, kind: str) -> int:
+    """The size of what a search through a vector index reads; exact search reads the vectors."""
+    return store.size_bytes(_part("vectors" if kind == EXACT else kind, name))
+
+
+def measure_recall(index: VectorIndex, vectors: Vectors, *, k: int = RECALL_CUTOFF) -> float:
+    """How much of the exact top k an index finds, on vectors of the corpus itself.
+
+    Up to 200 evenly spaced documents are the queries; each finds itself, as it does in exact
+    search.
+    """
+    rows = np.linspace(0, len(vectors) - 1, num=min(len(vectors), _RECALL_QUERIES), dtype=np.int64)
+    queries = np.ascontiguousarray(vectors[rows])
+    exact: VectorIndex = catalog.load(VECTOR_INDEXES, EXACT).build(vectors)
+    _, wanted = exact.search(queries, k)
+    _, found = index.search(queries, k)
+    pairs = zip(wanted, found, strict=True)
+    shares = [len(np.intersect1d(a[a >= 0], b)) / max(1, (a >= 0).sum()) for a, b in pairs]
+    return float(np.mean(shares))
+
+
+def _documents(store: Store, draft: Draft, corpus: Corpus, replace: bool, watcher: Watcher) -> None:
+    held = store.corpus.get("fingerprint")
+    same = held == corpus.fingerprint
+    if same and _is_whole(store, "documents", watcher):
+        watcher.done(Done("documents", True, dict(store.corpus)))
+        return
+    if held is not None and not same and not replace:
+        raise BadInput(
+            f"{store.path} holds the corpus {store.corpus['name']} ({held[:12]}), not "
+            f"{corpus.name} ({corpus.fingerprint[:12]}); choose another --name, or replace it with "
+            "--replace"
+        )
+    watcher.begin("reading documents", 0)
+    for part in store.names():
+        if not same:
+            draft.remove(part)
+    count = documents.write(draft.add("documents"), corpus.documents())
+    draft.corpus = {"name": corpus.name, "fingerprint": corpus.fingerprint, "documents": count}
+    draft.commit()
+    for note in corpus.notes:
+        watcher.say(note)
+    watcher.done(Done("documents", False, dict(draft.corpus)))
+
+
+def _bm25(
+    store: Store, draft: Draft, texts: DocumentStore, parameters: bm25.Parameters, watcher: Watcher
+) -> None:
+    facts = {"k1": parameters.k1, "b": parameters.b, "stop_words": parameters.stop_words}
+    facts["stemmer"] = parameters.stemmer
+    there = "bm25" in store.names() and dict(store.facts("bm25")) == facts
+    if there and _is_whole(store, "bm25", watcher):
+        watcher.done(Done("bm25", True, facts))
+        return
+    watcher.begin("indexing words", 0)
+    bm25.build((joined(document) for document in texts), parameters).save(draft.add("bm25", facts))
+    draft.commit()
+    watcher.done(Done("bm25", False, facts))
+
+
+def _base_hashes(plan: Plan) -> dict[str, str]:
+    """The hash of each base model; what cannot be encoded is refused here, before any work."""
+    taken: dict[str, Variant | Path] = {}
+    named = [*((one.name, one) for one in plan.variants), *plan.references]
+    for name, encoder in named:
+        if taken.setdefault(name, encoder) != encoder:
+            raise BadInput(
+                f"two different encoders are called {name}; give one of them another name, with "
+                f"--embedder <name>=st:<folder> or the label of a variant file"
+            )
+    if not plan.variants:
+        return {}
+    from searchkit.encode import embedder, language_models
+
+    if not plan.allow_untrained:
+        embedder.refuse_untrained(plan.variants)
+    return {base: language_models.resolve(base).hash for base in {v.base for v in plan.variants}}
+
+
+def _variants(
+    store: Store,
+    draft: Draft,
+    texts: DocumentStore,
+    plan: Plan,
+    hashes: dict[str, str],
+    watcher: Watcher,
+) -> None:
+    if not plan.variants:
+        return
+    from searchkit.encode.loading import open_embedders  # torch loads here, not with the room
+
+    there = encoders(store)
+    missing = []
+    for variant in plan.variants:
+        held = there.get(variant.name, {})
+        same = held.get("fingerprint") == variant.fingerprint(hashes[variant.base])
+        same = (
+            same and plan.engine in (None, held["engine"]) and plan.dtype in (None, held["dtype"])
+        )
+        if not (same and _is_whole(store, _part("vectors", variant.name), watcher)):
+            missing.append(variant)
+    opened = open_embedders(
+        missing,
+        device=plan.device,
+        engine=plan.engine,
+        dtype=plan.dtype,
+        allow_untrained=plan.allow_untrained,
+    )
+    for embedder in opened:
+        _encode(store, draft, texts, embedder, watcher)
+    for variant in plan.variants:
+        if variant not in missing:
+            watcher.done(Done(variant.name, True, there[variant.name]))
+        _vector_indexes(store, draft, variant.name, plan.vector_indexes, watcher)
+
+
+def _references(
+    store: Store, draft: Draft, texts: DocumentStore, plan: Plan, watcher: Watcher
+) -> None:
+    there = encoders(store)
+    for name, folder in plan.references:
+        from searchkit.encode.reference import ReferenceEmbedder
+
+        embedder = ReferenceEmbedder(name, folder, device=plan.device or "cpu")
+        same = there.get(name, {}).get("fingerprint") == embedder.facts(name)["fingerprint"]
+        if same and _is_whole(store, _part("vectors", name), watcher):
+            watcher.done(Done(name, True, there[name]))
+        else:
+            _encode(store, draft, texts, embedder, watcher)
+        _vector_indexes(store, draft, name, plan.vector_indexes, watcher)
+
+
+def _encode(
+    store: Store, draft: Draft, texts: DocumentStore, embedder: Any, watcher: Watcher
+) -> None:
+    from searchkit.encode import blocks
+
+    staging = store.staging / str(store.corpus["fingerprint"])[:16]
+    named = ((f"document {document.doc_id!r}", joined(document)) for document in texts)
+    watcher.begin(f"encoding {', '.join(embedder.names)}", len(texts))
+    progress = blocks.encode(embedder, named, len(texts), staging, report=watcher.advance)
+    for name in embedder.names:
+        for kind in catalog.names(VECTOR_INDEXES):  # those of the vectors that are replaced
+            if _part(kind, name) in store.names():
+                draft.remove(_part(kind, name))
+        folder = draft.add(_part("vectors", name))
+        blocks.assemble(embedder, name, len(texts), staging, folder / "vectors.npy")
+        facts = {"name": name, "truncated": progress.truncated, **embedder.facts(name)}
+        draft.describe(_part("vectors", name), facts)
+    draft.commit()
+    blocks.forget(embedder, staging)
+    for name in embedder.names:
+        facts = {**store.facts(_part("vectors", name)), "progress": progress}
+        watcher.done(Done(name, False, facts))
+
+
+def _vector_indexes(
+    store: Store, draft: Draft, name: str, kinds: Sequence[str], watcher: Watcher
+) -> None:
+    for kind in kinds:
+        if kind == EXACT:
+            continue
+        what, part = f"{kind} over {name}", _part(kind, name)
+        if part in store.names() and _is_whole(store, part, watcher):
+            watcher.done(Done(what, True, dict(store.facts(part))))
+            continue
+        watcher.begin(f"building {what}", 0)
+        vectors = vectors_of(store, name)
+        index: VectorIndex = catalog.load(VECTOR_INDEXES, kind).build(vectors)
+        recall = round(measure_recall(index, vectors), 4)
+        facts = {"kind": kind, "of": name, _RECALL: recall}
+        index.save(draft.add(part, facts))
+        draft.commit()
+        watcher.done(Done(what, False, facts))
+
+
+def _is_whole(store: Store, part: str, watcher: Watcher) -> bool:
+    """Whether a part can be kept; one whose files were damaged is built again."""
+    try:
+        store.part(part)
+    except CorruptFile as error:
+        watcher.say(f"{str(error).rpartition(';')[0]}; it is built again")
+        return False
+    return True
+
+
+def _part(kind: str, name: str) -> str:
+    """The part that holds something of one encoder; names may hold what folders may not."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", name):
+        return f"{kind}.{name}"
+    digest = blake3(json.dumps(name).encode()).hexdigest()[:12]
+    return f"{kind}.{digest}"
