@@ -1,5 +1,6 @@
 """Options that several commands share, each said once."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -162,7 +163,14 @@ def variants(names: list[str] | None, **overrides: Any) -> tuple["Variant", ...]
         return ()
     from searchkit.encode.variant import parse  # torch loads here, and only here
 
-    return tuple(parse(name, **overrides) for name in names)
+    parsed = (parse(name, **overrides) for name in names)
+    return tuple(replace(variant, base=_absolute(variant.base)) for variant in parsed)
+
+
+def _absolute(base: str) -> str:
+    """A base model as an index remembers it: one in a file or folder, wherever a search starts."""
+    path = Path(base).expanduser()
+    return str(path.resolve()) if path.is_dir() or path.suffix == ".gguf" else base
 
 
 def references(names: list[str] | None) -> tuple[tuple[str, Path], ...]:

@@ -7,8 +7,20 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from searchkit.search.build import Done, Watcher
 
-notes = Console(stderr=True, highlight=False)
-results = Console(highlight=False)
+
+class _Plain(Console):
+    """Shows names and paths as they are: square brackets are no markup, and :x: is no emoji."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> None:
+        """Let `app.main` end as it does for every closed pipe; rich would exit with 1."""
+        raise BrokenPipeError
+
+
+notes = _Plain(stderr=True)
+results = _Plain()
 
 
 class Terminal(Watcher):
@@ -16,13 +28,14 @@ class Terminal(Watcher):
 
     def __init__(self) -> None:
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
-            TextColumn("{task.fields[speed]}"),
+            TextColumn("{task.fields[speed]}", markup=False),
             TimeRemainingColumn(),
             console=notes,
             transient=True,
+            disable=not notes.is_terminal,
         )
         self._task: Any = None
 

@@ -1,16 +1,40 @@
 """The command line, put together."""
 
+import inspect
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from searchkit import __version__
 from searchkit.commands import evaluate, index, models, search, status
 from searchkit.errors import SearchkitError
 
+
+class _Commands(TyperGroup):
+    """The commands; Typer would end them in its own ways for Ctrl-C and for a pipe that closes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo(
+                "interrupted; what was finished is kept, and the same command goes on from there",
+                err=True,
+            )
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # The reader has what it wanted; what is still in the buffer must go somewhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+
 app = typer.Typer(
     name="searchkit",
+    cls=_Commands,
     help="Search documents with language-model embedders, and find out which design retrieves "
     "best.\n\nStart with: searchkit models pull smollm2-135m",
     no_args_is_help=True,
@@ -23,6 +47,12 @@ app.command("search")(search.run)
 app.command("eval")(evaluate.run)
 app.command("status")(status.run)
 app.add_typer(models.app, name="models")
+for command in (*app.registered_commands, *models.app.registered_commands):
+    # Examples keep their lines: \b at the top of a paragraph says so.
+    text = inspect.getdoc(command.callback) or ""
+    command.help = text.replace("\n\nExamples:\n", "\n\n\b\nExamples:\n").replace(
+        "\n\n  ", "\n\n\b\n  "
+    )
 
 
 def _version(asked: bool) -> None:
@@ -54,15 +84,6 @@ def main(arguments: list[str] | None = None) -> int:
     except SearchkitError as error:
         typer.echo(f"searchkit: {error}", err=True)
         return 1
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of the pipe has what it wanted
-        return 0
-    except KeyboardInterrupt:
-        typer.echo(
-            "interrupted; what was finished is kept, and the same command goes on from there",
-            err=True,
-        )
-        return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0

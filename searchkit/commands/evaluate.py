@@ -7,7 +7,7 @@ import typer
 
 from searchkit import places
 from searchkit.commands import _options as options
-from searchkit.errors import BadInput
+from searchkit.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
     from searchkit.corpus.collection import Collection
@@ -18,7 +18,7 @@ def run(
     collections: Annotated[
         list[Path],
         typer.Argument(
-            metavar="COLLECTION...",
+            metavar="COLLECTION",
             help="Folders with corpus.jsonl, queries.jsonl and qrels/<split>.tsv, plain or .gz.",
             show_default=False,
         ),
@@ -36,6 +36,15 @@ def run(
         typer.Option(
             "--run",
             help="Also compare a TREC run, <name>=<file>; for one collection; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option(
+            "--index",
+            "-i",
+            help="Use this index, and complete it, instead of one of the evaluation's own.",
             show_default=False,
         ),
     ] = None,
@@ -109,9 +118,9 @@ def run(
     """Compare systems on judged collections: means, differences with intervals, corrected p-values.
 
     Examples:
-      searchkit eval corpora/handbook --variant mean-causal --variant mean-bidirectional
+      searchkit eval corpora/handbook --variant mean-causal --hybrid mean-causal
 
-      searchkit eval scifact cranfield --variant mean-causal --hybrid mean-causal --json rows.json
+      searchkit eval scifact cranfield --variant mean-causal --json rows.json
     """
     from searchkit.commands._terminal import Terminal, notes, results
     from searchkit.corpus.collection import open_collection
@@ -122,9 +131,9 @@ def run(
 
     measured = tuple(measure or measures.DEFAULT)
     measures.check(measured)
-    if len(collections) > 1 and (run_file or queries or qrels):
+    if len(collections) > 1 and (run_file or queries or qrels or index):
         raise BadInput(
-            "--run, --queries and --qrels belong to one collection; evaluate one at a time"
+            "--run, --queries, --qrels and --index belong to one collection; evaluate one at a time"
         )
     opened = [open_collection(path, split, queries=queries, qrels=qrels) for path in collections]
     _distinct([one.name for one in opened])
@@ -144,6 +153,9 @@ def run(
         engine=engine,
         dtype=dtype,
     )
+    given = _read_runs(run_file, opened[0])
+    _check_systems(retrieval.systems(plan, hybrid or ()), list(given), baseline)
+    _check_field(by, opened)
     folder = output or places.evaluations() / "latest"
     scores: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     losses: list[retrieval.IndexLoss] = []
@@ -151,10 +163,11 @@ def run(
     with Terminal() as terminal:
         for collection in opened:
             notes.rule(f"{collection.name}, {len(collection.queries)} queries", style="dim")
-            index = retrieval.index_of(collection, places.evaluations() / "indexes")
+            own = retrieval.index_of(collection, places.evaluations() / "indexes")
+            path = places.indexes() / index if index else own
             runs, lost = retrieval.rank(
                 collection,
-                index,
+                path,
                 plan,
                 hybrids=hybrid or (),
                 depth=depth,
@@ -164,9 +177,9 @@ def run(
             for note in collection.notes:
                 terminal.say(note)
             losses += lost
-            runs |= _read_runs(run_file, taken=runs)
+            runs |= given
             scores |= _score(collection, runs, measured, by)
-            provenance[collection.name] = retrieval.save(folder, collection, runs, index, plan)
+            provenance[collection.name] = retrieval.save(folder, collection, runs, path, plan)
     rows = report.compare(scores, baseline, resamples=resamples, seed=seed)
     report.write_scores(folder / "scores.csv", scores)
     report.write_json(folder / "rows.json", rows)
@@ -190,17 +203,36 @@ def _distinct(names: list[str]) -> None:
         raise BadInput(f"two collections are called {twice.pop()!r}; rename the folder of one")
 
 
-def _read_runs(files: list[str] | None, taken: "dict[str, Run]") -> "dict[str, Run]":
-    from searchkit.evaluate.runs import read_run
+def _check_systems(ranked: list[str], given: list[str], baseline: str) -> None:
+    if twice := [name for name in given if name in ranked]:
+        raise BadInput(f"two systems are called {twice[0]!r}; give the --run another name")
+    if baseline not in (*ranked, *given):
+        raise UnknownName(
+            f"no system is called {baseline!r}, to be the baseline; there are: "
+            f"{', '.join((*ranked, *given))}"
+        )
+
+
+def _check_field(by: str | None, collections: "list[Collection]") -> None:
+    queries = [query for collection in collections for query in collection.queries]
+    fields = sorted({field for query in queries for field in query.metadata})
+    if by and by not in fields:
+        raise UnknownName(
+            f"no query has a field {by!r} to report by; there are: {', '.join(fields) or 'none'}"
+        )
+
+
+def _read_runs(files: list[str] | None, collection: "Collection") -> "dict[str, Run]":
+    from searchkit.evaluate.tasks.retrieval import load
 
     runs: dict[str, Run] = {}
     for text in files or ():
         name, equals, path = text.partition("=")
-        if not equals:
+        if not equals or not name:
             raise BadInput(f"--run takes <name>=<file>, not {text!r}")
-        if name in taken or name in runs:
-            raise BadInput(f"two systems are called {name!r}; name the run {path} otherwise")
-        runs[name] = read_run(Path(path))
+        if name in runs:
+            raise BadInput(f"two runs are called {name!r}; give {path} another name")
+        runs[name] = load(Path(path), collection)
     return runs
 
 

@@ -29,9 +29,14 @@ def run(
     ] = None,
     vector_index: options.VectorIndexOption = None,
     report_recall: Annotated[
-        bool, typer.Option(help="Print how much of exact search each vector index finds.")
+        bool,
+        typer.Option(
+            "--report-recall", help="Print how much of exact search each vector index finds."
+        ),
     ] = False,
-    replace: Annotated[bool, typer.Option(help="Replace the corpus that the index holds.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the corpus that the index holds.")
+    ] = False,
     base: options.Base = None,
     max_tokens: options.MaxTokens = None,
     last_layer: options.LastLayer = None,
@@ -53,7 +58,6 @@ def run(
       searchkit index corpora/handbook --variant mean-causal
 
       searchkit index corpora/handbook --variant mean-bidirectional --vector-index hnsw
-      --report-recall
     """
     from searchkit.commands._terminal import Terminal, results
     from searchkit.corpus.collection import open_corpus

@@ -100,7 +100,7 @@ def check(
     Examples:
       searchkit models check smollm2-135m
 
-      searchkit models check path/to/model --variant mean-bidirectional --engine transformers
+      searchkit models check path/to/model --variant mean-bidirectional
     """
     from searchkit.commands._terminal import results
     from searchkit.encode import loading, proof

@@ -14,6 +14,8 @@ from searchkit.errors import BadInput
 from searchkit.records import Hit, Query
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from searchkit.search.retrieve import Retriever
 
 
@@ -70,7 +72,7 @@ def run(
     Examples:
       searchkit search "how do I clean the autoclave" --index handbook
 
-      searchkit search --queries topics.tsv --index handbook --mode bm25 -k 100 -o trec > run.txt
+      searchkit search --queries topics.tsv -i handbook -k 100 -o trec > run.txt
     """
     from searchkit.search.retrieve import open_retriever
 
@@ -93,12 +95,21 @@ def _queries(query: str | None, file: Path | None) -> Sequence[Query]:
         return [Query("1", str(query))]
     from searchkit.corpus.queries import read_queries
 
-    return read_queries(file if file else sys.stdin.read())
+    if file:
+        return read_queries(file)
+    try:
+        return read_queries(sys.stdin.read())
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"standard input has the byte 0x{error.object[error.start]:02x}, which is not UTF-8; "
+            "convert it, for example with iconv -f latin1 -t utf-8"
+        ) from error
 
 
 def _table(
     retriever: "Retriever", asked: Sequence[Query], rankings: Sequence[Sequence[Hit]]
 ) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     from searchkit.commands._terminal import results
@@ -106,7 +117,7 @@ def _table(
 
     for query, ranking in zip(asked, rankings, strict=True):
         if len(asked) > 1:
-            results.print(Text(f"{query.query_id}  {query.text}", style="bold underline"))
+            results.print(_shown(f"{query.query_id}  {query.text}", "bold underline"))
         if not ranking:
             results.print("nothing found")
         for hit in ranking:
@@ -114,18 +125,25 @@ def _table(
             results.print(
                 Text.assemble(
                     f"{hit.rank:>3}  ",
-                    (document.title or hit.doc_id, "bold"),
-                    (f"  {hit.doc_id}" if document.title else "", "dim"),
+                    _shown(document.title or hit.doc_id, "bold"),
+                    _shown(f"  {hit.doc_id}" if document.title else "", "dim"),
                     (f"  {hit.score:.4f}", "dim"),
                 )
             )
             text, marks = snippet(document.text, query.text, retriever.analyse)
-            shown = Text(text)
+            shown = _shown(text)
             for start, end in marks:
                 shown.stylize("bold reverse" if results.no_color else "bold green", start, end)
-            from rich.padding import Padding
+            if text:
+                results.print(Padding(shown, (0, 0, 0, 5)))
 
-            results.print(Padding(shown, (0, 0, 0, 5)))
+
+def _shown(text: str, style: str = "") -> "Text":
+    """A text for the terminal, character by character; what would command it is replaced."""
+    from rich.text import Text
+
+    controls = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
+    return Text(text.translate(controls), style)
 
 
 def _records(

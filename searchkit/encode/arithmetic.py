@@ -1,8 +1,9 @@
 """Float32 products at the speed of a processor's best library, as long as they stay float32.
 
-By default torch multiplies float32 matrices with one library and may not choose a quicker one. Allowing
-"medium" precision lifts that; on some processors the quicker one is as exact as the other and twice as
-fast, on others it rounds to bfloat16. So it is allowed where a product shows it to be exact.
+By default torch multiplies float32 matrices with one library and may not choose a quicker one.
+Allowing "medium" precision lifts that; on some processors the quicker one is as exact as the other
+and twice as fast, on others it rounds to bfloat16. So it is allowed where a product shows that it
+is exact.
 """
 
 from functools import cache

@@ -40,8 +40,18 @@ class Choice:
 
 
 def device(name: str | None = None) -> torch.device:
-    """The device of that name; by default CUDA, then MPS, if there is one, else the CPU."""
+    """The device of that name; by default CUDA, then MPS, if there is one, else the CPU.
+
+    Raises:
+        BadInput: this machine has no such device.
+    """
     if name:
+        try:
+            torch.zeros(1, device=name).item()
+        except (RuntimeError, AssertionError) as error:
+            raise BadInput(
+                f"no device {name!r} here: {str(error).splitlines()[0]}; give cpu, or leave it out"
+            ) from error
         return torch.device(name)
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -142,9 +152,8 @@ def _texts() -> list[str]:
     sentence = "the index holds vectors of every document while queries ask for one passage"
     words = sentence.split()
     draw = np.random.default_rng(0)
-    return [
-        " ".join(draw.choice(words, size=size)) for size in (12, 40, 70, 100, 130, 160, 190, 220)
-    ]
+    sizes = (2, 3, 4, 5, 6, 8, 12, 40, 70, 100, 130, 160, 190, 220)
+    return [" ".join(draw.choice(words, size=size)) for size in sizes]
 
 
 def _read(path: Path) -> dict[str, Any]:

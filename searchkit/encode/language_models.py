@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
+from safetensors import SafetensorError, safe_open
 
 from searchkit import files, places
 from searchkit.errors import BadInput, CorruptFile, SearchkitError, UnknownName
@@ -176,12 +177,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         BadInput: it is missing or not JSON.
     """
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"{folder} is not a model folder: {path.name} cannot be read ({error})"
-        ) from error
+    config = _read_json(path)
     if not isinstance(config, dict):
         raise BadInput(f"{path} holds {type(config).__name__}, not a JSON object")
     text_config = config.get(
@@ -191,14 +187,27 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def hash_of(folder: Path) -> str:
-    """BLAKE3 over weights, tokenizer and what in the configuration can change a vector."""
+    """BLAKE3 over weights, tokenizer and what in the configuration can change a vector.
+
+    Raises:
+        BadInput: a file is missing or not JSON.
+    """
     hasher = blake3(max_threads=blake3.AUTO)
     for path in sorted(folder.glob("*.safetensors")):
         hasher.update_mmap(path)
     config = {key: value for key, value in read_config(folder).items() if key not in _VOLATILE}
-    for part in (json.loads((folder / "tokenizer.json").read_text("utf-8")), config):
+    for part in (_read_json(folder / "tokenizer.json"), config):
         hasher.update(json.dumps(part, sort_keys=True).encode())
     return hasher.hexdigest()
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{path.parent} is not a model folder: {path.name} cannot be read ({error})"
+        ) from error
 
 
 def _open(name: str, folder: Path) -> BaseModel:
@@ -211,15 +220,36 @@ def _open(name: str, folder: Path) -> BaseModel:
             f"save_pretrained() has them "
             "(weights as pickles are not read)"
         )
-    digest = hash_of(folder)
     stamp = folder / "searchkit.json"  # only folders that were converted here have one
-    if stamp.is_file() and (expected := json.loads(stamp.read_text("utf-8"))["hash"]) != digest:
+    try:
+        digest = hash_of(folder)
+        _check_weights(folder)
+        expected = json.loads(stamp.read_text("utf-8"))["hash"] if stamp.is_file() else digest
+        changed = f"hash {digest[:12]}, was {expected[:12]}" if digest != expected else ""
+    except (BadInput, ValueError) as error:
+        if not stamp.is_file():
+            raise
+        changed = str(error)
+    if changed:
+        from_file = name.lower().endswith(".gguf")
+        again = "the file is converted anew" if from_file else f"run: searchkit models pull {name}"
         raise CorruptFile(
-            f"the files of {name} in {folder} have changed (hash {digest[:12]}, was "
-            f"{expected[:12]}); "
-            f"delete that folder and run: searchkit models pull {name}"
+            f"the files of {name} in {folder} have changed ({changed}); delete that folder and "
+            f"{again}"
         )
     return BaseModel(name=name, folder=folder, hash=digest)
+
+
+def _check_weights(folder: Path) -> None:
+    """Read the headers: a pointer in place of a large file, or half a download, shows there."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except SafetensorError as error:
+            raise BadInput(
+                f"{path} is no safetensors file, or not a whole one ({error}); download it again"
+            ) from error
 
 
 def _cached(name: str) -> Path:

@@ -113,12 +113,12 @@ class Variant:
             raise BadInput(f"a variant has no field {unknown[0]!r}; it has: {', '.join(known)}")
         if missing := [name for name in ("attention", "pooling") if name not in row]:
             raise BadInput(f"the variant names no {missing[0]}")
-        try:
-            return cls(**row)
-        except TypeError as error:
-            raise BadInput(
-                f"a field of the variant has the wrong kind of value: {error}"
-            ) from error
+        for name, value in row.items():
+            kind: Any = Mapping if name == "pooling_options" else known[name].type
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                wanted = kind.__name__ if isinstance(kind, type) else kind
+                raise BadInput(f"the variant's {name} is {value!r}; it must be of type {wanted}")
+        return cls(**row)
 
     def fingerprint(self, base_hash: str) -> str:
         """16 hexadecimal digits that differ wherever vectors may: of the row and the base."""
@@ -143,6 +143,8 @@ def parse(text: str, **overrides: Any) -> Variant:
             row = json.loads(Path(text).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise BadInput(f"the variant file {text} cannot be read: {error}") from error
+        if not isinstance(row, dict):
+            raise BadInput(f"the variant file {text} holds no JSON object, but {row!r:.40}")
         return Variant.from_row({**row, **given})
     pooling, dash, attention = ALIASES.get(text, text).rpartition("-")
     if (

@@ -216,12 +216,12 @@ def _bm25(
 def _base_hashes(plan: Plan) -> dict[str, str]:
     """The hash of each base model; what cannot be encoded is refused here, before any work."""
     taken: dict[str, Variant | Path] = {}
-    named = [*((one.name, one) for one in plan.variants), *plan.references]
-    for name, encoder in named:
+    named: list[tuple[str, Variant | Path]] = [(one.name, one) for one in plan.variants]
+    for name, encoder in (*named, *plan.references):
         if taken.setdefault(name, encoder) != encoder:
             raise BadInput(
                 f"two different encoders are called {name}; give one of them another name, with "
-                f"--embedder <name>=st:<folder> or the label of a variant file"
+                "--embedder <name>=st:<folder> or the label of a variant file"
             )
     if not plan.variants:
         return {}
@@ -248,10 +248,10 @@ def _variants(
     missing = []
     for variant in plan.variants:
         held = there.get(variant.name, {})
-        same = held.get("fingerprint") == variant.fingerprint(hashes[variant.base])
-        same = (
-            same and plan.engine in (None, held["engine"]) and plan.dtype in (None, held["dtype"])
-        )
+        asked = {"engine": plan.engine, "dtype": plan.dtype}
+        wanted = {key: value for key, value in asked.items() if value}
+        wanted["fingerprint"] = variant.fingerprint(hashes[variant.base])
+        same = all(held.get(key) == value for key, value in wanted.items())
         if not (same and _is_whole(store, _part("vectors", variant.name), watcher)):
             missing.append(variant)
     opened = open_embedders(

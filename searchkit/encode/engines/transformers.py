@@ -39,25 +39,35 @@ def load(
         device: where to compute.
 
     Raises:
-        BadInput: transformers has no decoder of that kind, or the layers cannot be found in it.
+        BadInput: transformers has no decoder of that kind, the layers cannot be found in it, or a
+            weight that it needs is not in the files.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at the first import of transformers
     from transformers import AutoModel, logging
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # a decoder has no use for the head, which need not be reported
     kernel = "eager" if config.get("model_type") in _EAGER_ONLY else "sdpa"
     try:
-        model = AutoModel.from_pretrained(
+        model, found = AutoModel.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=kernel,
             local_files_only=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # refused below, by name
+            output_loading_info=True,
         )
     except (ValueError, OSError) as error:
         raise BadInput(
             f"{folder} cannot be loaded as a decoder: {str(error).splitlines()[0]}"
         ) from error
+    # The library draws at random what it does not find.
+    if absent := sorted({*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])}):
+        raise BadInput(
+            f"the model's weights hold no {absent[0]} of the shape that config.json claims "
+            f"({len(absent)} missing in all); look for a complete copy of {folder}"
+        )
     return TransformersEngine(model.to(device).eval(), is_causal=is_causal, last_layer=last_layer)
 
 

@@ -12,12 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 from searchkit.corpus.collection import Collection
-from searchkit.errors import UnknownName
+from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate import measures
-from searchkit.evaluate.runs import Run, write_run
+from searchkit.evaluate.runs import Run, read_run, write_run
 from searchkit.index.documents import DocumentStore
 from searchkit.index.store import Store
 from searchkit.index.vector import Vectors
+from searchkit.records import Hit
 from searchkit.search import build
 from searchkit.search.build import Plan, Watcher
 from searchkit.search.retrieve import (
@@ -26,7 +27,6 @@ from searchkit.search.retrieve import (
     Lexical,
     Ranker,
     open_encoders,
-    query_encoder,
 )
 
 LEXICAL = "bm25"
@@ -46,6 +46,25 @@ class IndexLoss:
     vector_index: str
     recall: float
     differences: Mapping[str, float]
+
+
+def systems(plan: Plan, hybrids: Sequence[str] = ()) -> list[str]:
+    """What `rank` ranks with: bm25, the encoders in the plan's order, `hybrid(<encoder>)`.
+
+    Raises:
+        UnknownName: a hybrid of what the plan does not encode.
+        BadInput: two systems would go by one name.
+    """
+    encoders = _encoders(plan)
+    if unknown := [name for name in hybrids if name not in encoders]:
+        raise UnknownName(
+            f"no hybrid of {unknown[0]!r}: it is none of the systems "
+            f"{', '.join(encoders) or '(none)'}; name it with --variant or --embedder, too"
+        )
+    names = [LEXICAL, *encoders, *(_hybrid(name) for name in dict.fromkeys(hybrids))]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"two systems are called {twice[0]!r}; give the encoder another name")
+    return names
 
 
 def rank(
@@ -70,38 +89,31 @@ def rank(
         watcher: told how the index grows.
 
     Returns:
-        Runs by system: bm25, the encoders in the plan's order, `hybrid(<encoder>)`; and the losses.
+        Runs by system, in the order of `systems`; and the losses.
 
     Raises:
-        UnknownName: a hybrid of what the plan does not encode.
+        UnknownName, BadInput: see `systems`.
     """
-    names = [variant.name for variant in plan.variants] + [name for name, _ in plan.references]
-    if unknown := [name for name in hybrids if name not in names]:
-        raise UnknownName(
-            f"no hybrid of {unknown[0]!r}: it is none of the systems "
-            f"{', '.join(names) or '(none)'}; "
-            "name it with --variant or --embedder, too"
-        )
+    order = systems(plan, hybrids)
     store = build.build_index(index, collection.corpus, plan, watcher)
     ids = DocumentStore.open(store.part("documents")).ids
     lexical = Lexical(store, ids)
     runs = {LEXICAL: _run(lexical, collection, depth)}
     losses: list[IndexLoss] = []
     texts = [query.text for query in collection.queries]
-    for encoder in open_encoders(store, names, device=plan.device):
-        for name in encoder.names:
-            # One forward pass over the queries for all rankings that need these vectors.
-            vectors = query_encoder(encoder, name)(texts)
+    for encoder in open_encoders(store, _encoders(plan), device=plan.device):
+        # One forward pass over the queries for all rankings that need it.
+        encoded = encoder.encode_prepared(encoder.prepare(texts, "query"))
+        for name, vectors in encoded.vectors.items():
             exact = Dense(build.open_vector_index(store, name), _already(vectors), ids)
             runs[name] = _run(exact, collection, depth)
             if name in hybrids:
-                runs[f"hybrid({name})"] = _run(Hybrid([exact, lexical]), collection, depth)
+                runs[_hybrid(name)] = _run(Hybrid([exact, lexical]), collection, depth)
             for kind in plan.vector_indexes:
                 if kind != build.EXACT:
                     index_of_kind = build.open_vector_index(store, name, kind)
                     run = _run(Dense(index_of_kind, _already(vectors), ids), collection, depth)
                     losses.append(_loss(collection, name, kind, run, runs[name], measured))
-    order = [LEXICAL, *names, *(f"hybrid({name})" for name in hybrids)]
     return {name: runs[name] for name in order}, losses
 
 
@@ -122,22 +134,45 @@ def save(
     for name, run in runs.items():
         path = folder / "runs" / _word(collection.name) / f"{_word(name)}.trec"
         path.parent.mkdir(parents=True, exist_ok=True)
-        # White space separates the columns of the format, and some collections have it in their
-        # ids.
+        # White space ends a column of the format, and some collections have it in their ids.
         escaped = {
             _word(query_id): [replace(hit, doc_id=_word(hit.doc_id)) for hit in ranking]
             for query_id, ranking in run.items()
         }
         write_run(path, escaped, _word(name))
     encoders = build.encoders(Store.open(index))
-    names = [variant.name for variant in plan.variants] + [name for name, _ in plan.references]
     return {
         "fingerprint": collection.fingerprint,
         "split": collection.split,
         "queries": len(collection.queries),
         "bm25": asdict(plan.text_parameters),
-        "encoders": {name: encoders[name] for name in names},
+        "encoders": {name: encoders[name] for name in _encoders(plan)},
     }
+
+
+def load(path: Path, collection: Collection) -> dict[str, list[Hit]]:
+    """Read a run of a collection, from elsewhere or as `save` wrote it, with the ids it judges.
+
+    Raises:
+        BadInput: see `read_run`.
+    """
+    judged = {name for one in collection.judgements for name in (one.query_id, one.doc_id)}
+    written = {_word(name): name for name in judged}
+    return {
+        written.get(query_id, query_id): [
+            replace(hit, doc_id=written.get(hit.doc_id, hit.doc_id)) for hit in ranking
+        ]
+        for query_id, ranking in read_run(path).items()
+    }
+
+
+def _encoders(plan: Plan) -> list[str]:
+    names = [variant.name for variant in plan.variants] + [name for name, _ in plan.references]
+    return list(dict.fromkeys(names))
+
+
+def _hybrid(name: str) -> str:
+    return f"hybrid({name})"
 
 
 def _word(text: str) -> str:

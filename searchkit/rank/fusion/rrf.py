@@ -1,5 +1,4 @@
-"""Reciprocal rank fusion: a document scores the sum of 1 / (constant + rank) over the rankings it
-is in.
+"""Reciprocal rank fusion: 1 / (constant + rank), summed over the rankings a document is in.
 
 Source: Cormack, Clarke and Büttcher 2009, Reciprocal Rank Fusion Outperforms Condorcet and
 Individual Rank Learning Methods, SIGIR.
