@@ -15,35 +15,40 @@ VARIANTS = [
     f"{pooling}-{attention}" for attention in ("causal", "bidirectional") for pooling in POOLINGS
 ]
 
+ALL = " ".join(f"--variant {name}" for name in VARIANTS)
+
 STEPS = [
     ("A base model: SmolLM2 with 135 million parameters", "models pull smollm2-135m"),
     (
-        "204 documents of a field station's handbook, indexed by words and by two variants",
-        f"index {CORPUS} --variant mean-causal --variant mean-bidirectional",
+        "A field station's handbook, indexed by its words and by six variants in two passes",
+        f"index {CORPUS} {ALL}",
     ),
     (
         "A question, answered by BM25",
-        "search 'How hot must the autoclave get for waste?' -i handbook -k 2",
+        "search 'How far from the seabird cliffs must a drone stay in June?' -i handbook -k 2",
     ),
     (
-        "A need in other words than the handbook's, found by vectors alone",
-        "search 'vessel will not start, nobody nearby' -i handbook --variant mean-causal -k 2",
+        "The same need in words that the handbook does not use: BM25 has nothing to go by",
+        "search 'coeliac and peanut worries, safe menu' -i handbook --mode bm25 -k 2",
     ),
     (
-        "Six variants and two hybrids against BM25, on 120 judged queries",
-        f"eval {CORPUS} --index handbook "
-        + " ".join(f"--variant {name}" for name in VARIANTS)
-        + " --hybrid mean-causal --hybrid weighted_mean-causal --measure nDCG@10 --measure R@100",
+        "Vectors find it: here those of a base model that was never trained to embed",
+        "search 'coeliac and peanut worries, safe menu' -i handbook --variant mean-causal -k 2",
+    ),
+    (
+        "How often, though? Six variants and two hybrids against BM25, on 120 judged queries",
+        f"eval {CORPUS} --index handbook {ALL} --hybrid mean-causal --hybrid weighted_mean-causal "
+        "--measure nDCG@10 --measure R@100",
     ),
 ]
 
 NEXT = [
     (
-        "by kind of query",
+        "which kinds of query vectors are good for",
         f"searchkit eval {CORPUS} --index handbook --variant mean-causal --by kind",
     ),
     ("your own documents", "searchkit index path/to/corpus.jsonl --variant mean-causal"),
-    ("what a model really does", "searchkit models check smollm2-135m"),
+    ("what a loaded model really attends to", "searchkit models check smollm2-135m"),
 ]
 
 

@@ -162,8 +162,9 @@ def _write(folder: Path, number: int, name: str, encoded: Encoded) -> None:
 def _is_done(folder: Path, number: int) -> bool:
     path = _block(folder, number)
     try:
-        return bool(files.blake3_of(path) == _read_note(folder, number)["blake3"])
-    except (OSError, ValueError, KeyError):
+        note = _read_note(folder, number)
+        return isinstance(note["truncated"], int) and files.blake3_of(path) == note["blake3"]
+    except (OSError, ValueError, KeyError, TypeError):
         return False  # not there, or torn: encoded again
 
 

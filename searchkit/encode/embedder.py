@@ -25,6 +25,10 @@ from searchkit.errors import BadInput, NeedsTraining, SearchkitError
 
 ENGINES = "searchkit.encode.engines"
 BATCH_TOKENS = 1024  # where CPU throughput is flat: 512 and 4096 are within 6 % of it
+BATCH_TOKENS_GPU = 32_768  # enough to fill a GPU; a smaller one halves it until it fits
+# On a CPU torch raises a plain RuntimeError, which only its text tells apart: the allocator's,
+# oneDNN's, C++'s own.
+_NO_MEMORY = ("allocate memory", "could not create a primitive", "bad_alloc")
 
 Role = Literal["query", "passage"]
 Vectors = npt.NDArray[np.float32]
@@ -89,7 +93,7 @@ class Embedder:
         variants: at least one; equal in all but pooling, its options, dimension, seed and label.
         base: the base model they name.
         engine: loaded with their attention mode and last layer.
-        batch_tokens: how many tokens are computed at once.
+        batch_tokens: how many tokens are computed at once; by default what suits the device.
         allow_untrained: let poolings pass whose weights were never trained.
 
     Raises:
@@ -103,14 +107,15 @@ class Embedder:
         engine: Engine,
         *,
         engine_name: str = "",
-        batch_tokens: int = BATCH_TOKENS,
+        batch_tokens: int | None = None,
         allow_untrained: bool = False,
     ) -> None:
         self.variants = tuple(variants)
         self.base = base
         self.engine = engine
         self.engine_name = engine_name
-        self.batch_tokens = batch_tokens
+        on_cpu = engine.device.type == "cpu"
+        self.batch_tokens = batch_tokens or (BATCH_TOKENS if on_cpu else BATCH_TOKENS_GPU)
         self.tokenizer = tokens.TextTokenizer(base.folder, base.config)
         self.verdict: dict[str, Any] = {}
         depth, dim = int(base.config["num_hidden_layers"]), int(base.config["hidden_size"])
@@ -329,6 +334,11 @@ def layer_range(variant: Variant, depth: int) -> tuple[int, int]:
         raise BadInput(
             f"{variant.name}: last_layer {last} is more than the {depth} layers of {variant.base}"
         )
+    if variant.first_layer > last:
+        raise BadInput(
+            f"{variant.name}: first_layer {variant.first_layer} is more than the {last} layers of "
+            f"{variant.base}"
+        )
     return variant.first_layer, last
 
 
@@ -346,7 +356,6 @@ def _fill(
 
 
 def _out_of_memory(error: Exception) -> bool:
-    # On a CPU torch raises a plain RuntimeError, which only its text tells apart.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(
-        error
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(error) for words in _NO_MEMORY
     )
