@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow check format clean
+.PHONY: demo test test-slow check format reference clean
 
 demo: .venv/.plain  ## index real documents with a real language model, search them, compare variants
 	@$(BIN)/python demo.py
 
 test: .venv/.dev check  ## linters, types, import rules, tests with coverage
+	$(BIN)/searchkit models pull smollm2-135m
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 test-slow: .venv/.dev  ## tests that need the real base model or minutes of time
@@ -24,6 +25,9 @@ check: .venv/.dev
 format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+reference: .venv/.dev  ## write the command reference from --help
+	$(BIN)/python tests/commands/reference.py
 
 clean:  ## delete the environment, the indexes and the evaluations; pulled models stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache evaluations

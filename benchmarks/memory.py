@@ -48,7 +48,7 @@ def work(options: argparse.Namespace) -> None:
 
     row = variant.parse("mean-causal", base=options.base, max_tokens=options.max_tokens)
     (embedder,) = open_embedders([row])
-    with tempfile.TemporaryDirectory(dir=ROOT) as folder:  # /tmp may itself be memory
+    with tempfile.TemporaryDirectory(dir=ROOT / "indexes") as folder:  # /tmp may be memory
         staging = Path(folder)
         blocks.encode(embedder, texts(options.worker), options.worker, staging)
         blocks.assemble(embedder, row.name, options.worker, staging, staging / "vectors.npy")

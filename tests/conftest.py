@@ -28,7 +28,7 @@ SENTENCES = [
 # Depth and width of a toy, every part of the real thing; made in a twentieth of a second each.
 _SHAPE = {
     "hidden_size": 32,
-    "intermediate_size": 48,
+    "intermediate_size": 64,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -53,6 +53,12 @@ ARCHITECTURES = {
     "gemma3": ("gemma3_text", {**_WINDOW, **_HEAD_DIM, "query_pre_attn_scalar": 12}, True),
     "phi3": ("phi3", {}, False),
 }
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for an `architecture` runs over all of them."""
+    if "architecture" in metafunc.fixturenames:
+        metafunc.parametrize("architecture", ARCHITECTURES)
 
 
 @pytest.fixture(autouse=True)

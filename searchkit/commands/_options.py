@@ -1,5 +1,6 @@
 """Options that several commands share, each said once."""
 
+import re
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -8,17 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from searchkit import catalog, places
-from searchkit.errors import UnknownName
+from searchkit.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
     from searchkit.encode.variant import Variant
+    from searchkit.index.text.bm25 import Parameters
 
 
 def _listed(folder: str) -> str:
     return ", ".join(catalog.names(f"searchkit.{folder}"))
 
 
-class Mode(StrEnum):
+class _Choice(StrEnum):
+    """One of several words; an error repeats it as it was typed."""
+
+    __repr__ = str.__repr__
+
+
+class Mode(_Choice):
     """How to search."""
 
     hybrid = "hybrid"
@@ -26,7 +34,7 @@ class Mode(StrEnum):
     bm25 = "bm25"
 
 
-class Device(StrEnum):
+class Device(_Choice):
     """Where to compute."""
 
     cpu = "cpu"
@@ -34,7 +42,7 @@ class Device(StrEnum):
     mps = "mps"
 
 
-class DType(StrEnum):
+class DType(_Choice):
     """What to compute in."""
 
     float32 = "float32"
@@ -129,16 +137,51 @@ VectorIndexOption = Annotated[
         show_default=False,
     ),
 ]
-K1 = Annotated[float, typer.Option("--k1", min=0.0, help="BM25's k1.", rich_help_panel="BM25")]
+_BM25 = {"show_default": False, "rich_help_panel": "BM25"}
+K1 = Annotated[
+    float | None, typer.Option("--k1", min=0.0, help="BM25's k1. [default: 1.5]", **_BM25)
+]
 B = Annotated[
-    float, typer.Option("--b", min=0.0, max=1.0, help="BM25's b.", rich_help_panel="BM25")
+    float | None, typer.Option("--b", min=0.0, max=1.0, help="BM25's b. [default: 0.75]", **_BM25)
 ]
 StopWords = Annotated[
-    str, typer.Option(help="BM25's stop words: english or none.", rich_help_panel="BM25")
+    str | None,
+    typer.Option(help="BM25's stop words: english or none. [default: english]", **_BM25),
 ]
 Stemmer = Annotated[
-    str, typer.Option(help="BM25's stemmer: none or a Snowball language.", rich_help_panel="BM25")
+    str | None,
+    typer.Option(help="BM25's stemmer: none or a Snowball language. [default: english]", **_BM25),
 ]
+
+
+def text_parameters(**given: Any) -> "Parameters | None":
+    """BM25's parameters, defaults in the place of what was not given; None if nothing was."""
+    from searchkit.index.text.bm25 import Parameters
+
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return Parameters(**chosen) if chosen else None
+
+
+def new_index_path(name: str) -> Path:
+    """Where an index of that name is, or will be.
+
+    Raises:
+        BadInput: the name is more than one word of letters, digits and .-_, so it could lie
+            anywhere.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise BadInput(
+            f"{name!r} cannot name an index; use letters, digits, '.', '-' and '_': --name"
+        )
+    return places.indexes() / name
+
+
+def any_index_path(name: str) -> Path:
+    """The directory of an index that is there, by name or path, or else of a new one."""
+    try:
+        return index_path(name)
+    except UnknownName:
+        return new_index_path(name)
 
 
 def index_path(name: str) -> Path:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from searchkit.search.build import Done, Watcher
 
@@ -21,6 +22,14 @@ class _Plain(Console):
 
 notes = _Plain(stderr=True)
 results = _Plain()
+
+
+def table(*headers: str, **options: Any) -> Table:
+    """A table without lines, which cuts nothing: what is too long for a column goes on below."""
+    shown = Table(box=None, **options)
+    for header in headers:
+        shown.add_column(header, overflow="fold")
+    return shown
 
 
 class Terminal(Watcher):

@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 when done, 1 after a `SearchkitError`, 2 for a usage error, 130 when interrupted.
     """
     try:
-        app(arguments, standalone_mode=True)
+        app(arguments, standalone_mode=True, prog_name="searchkit")
     except SearchkitError as error:
         typer.echo(f"searchkit: {error}", err=True)
         return 1

@@ -110,10 +110,10 @@ def run(
     device: options.DeviceOption = None,
     dtype: options.DTypeOption = None,
     engine: options.EngineOption = None,
-    k1: options.K1 = 1.5,
-    b: options.B = 0.75,
-    stop_words: options.StopWords = "english",
-    stemmer: options.Stemmer = "english",
+    k1: options.K1 = None,
+    b: options.B = None,
+    stop_words: options.StopWords = None,
+    stemmer: options.Stemmer = None,
 ) -> None:
     """Compare systems on judged collections: means, differences with intervals, corrected p-values.
 
@@ -137,6 +137,9 @@ def run(
         )
     opened = [open_collection(path, split, queries=queries, qrels=qrels) for path in collections]
     _distinct([one.name for one in opened])
+    text_parameters = options.text_parameters(k1=k1, b=b, stop_words=stop_words, stemmer=stemmer)
+    if index is None:  # its own index has what this command says, not what an earlier one said
+        text_parameters = text_parameters or Parameters()
     plan = build.Plan(
         variants=options.variants(
             variant,
@@ -148,7 +151,7 @@ def run(
         ),
         references=options.references(embedder),
         vector_indexes=tuple(vector_index or ()),
-        text_parameters=Parameters(k1=k1, b=b, stop_words=stop_words, stemmer=stemmer),
+        text_parameters=text_parameters,
         device=device,
         engine=engine,
         dtype=dtype,
@@ -164,7 +167,7 @@ def run(
         for collection in opened:
             notes.rule(f"{collection.name}, {len(collection.queries)} queries", style="dim")
             own = retrieval.index_of(collection, places.evaluations() / "indexes")
-            path = places.indexes() / index if index else own
+            path = options.any_index_path(index) if index else own
             runs, lost = retrieval.rank(
                 collection,
                 path,
@@ -262,19 +265,18 @@ def _score(
 
 
 def _loss_table(losses: list[Any], measured: tuple[str, ...]) -> Any:
-    from rich.table import Table
+    from searchkit.commands._terminal import table
 
-    table = Table(
+    shown = table(
         "collection",
         "system",
         "vector index",
         "recall@10",
         *measured[:2],
         title="what the vector index loses, apart from the model",
-        box=None,
         caption="recall: of exact search's top 10; measures: mean less that of exact search",
     )
     for loss in losses:
         found = [f"{loss.differences[name]:+.4f}" for name in measured[:2]]
-        table.add_row(loss.collection, loss.system, loss.vector_index, f"{loss.recall:.4f}", *found)
-    return table
+        shown.add_row(loss.collection, loss.system, loss.vector_index, f"{loss.recall:.4f}", *found)
+    return shown

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from searchkit import places
 from searchkit.commands import _options as options
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ def run(
     device: options.DeviceOption = None,
     dtype: options.DTypeOption = None,
     engine: options.EngineOption = None,
-    k1: options.K1 = 1.5,
-    b: options.B = 0.75,
-    stop_words: options.StopWords = "english",
-    stemmer: options.Stemmer = "english",
+    k1: options.K1 = None,
+    b: options.B = None,
+    stop_words: options.StopWords = None,
+    stemmer: options.Stemmer = None,
 ) -> None:
     """Index a corpus: BM25 always, and vectors of as many variants as named.
 
@@ -61,7 +60,6 @@ def run(
     """
     from searchkit.commands._terminal import Terminal, results
     from searchkit.corpus.collection import open_corpus
-    from searchkit.index.text.bm25 import Parameters
     from searchkit.search import build
 
     source = open_corpus(corpus)
@@ -76,31 +74,29 @@ def run(
         ),
         references=options.references(embedder),
         vector_indexes=tuple(vector_index or ()),
-        text_parameters=Parameters(k1=k1, b=b, stop_words=stop_words, stemmer=stemmer),
+        text_parameters=options.text_parameters(k1=k1, b=b, stop_words=stop_words, stemmer=stemmer),
         device=device,
         engine=engine,
         dtype=dtype,
         replace=replace,
     )
-    path = places.indexes() / (name or source.name)
+    path = options.new_index_path(name or source.name)
     with Terminal() as terminal:
         store = build.build_index(path, source, plan, terminal)
+    results.print(f"{path}", soft_wrap=True)
     if report_recall:
         _show_recall(store)
-    results.print(f"{path}", soft_wrap=True)
 
 
 def _show_recall(store: "Store") -> None:
-    from rich.table import Table
-
-    from searchkit.commands._terminal import results
+    from searchkit.commands._terminal import results, table
     from searchkit.search import build
 
     cutoff = f"recall@{build.RECALL_CUTOFF}"
-    table = Table("variant", "vector index", cutoff, "MB", box=None)
+    shown = table("variant", "vector index", cutoff, "MB")
     for name in build.encoders(store):
         for kind in build.built_kinds(store, name):
             found = build.recall_of(store, name, kind)
             size = build.bytes_of(store, name, kind)
-            table.add_row(name, kind, f"{found:.4f}", f"{size / 1e6:.1f}")
-    results.print(table)
+            shown.add_row(name, kind, f"{found:.4f}", f"{size / 1e6:.1f}")
+    results.print(shown)

@@ -21,19 +21,17 @@ Name = Annotated[
 @app.command("list")
 def list_models() -> None:
     """List the base models that are known by name, and those that were pulled."""
-    from rich.table import Table
-
-    from searchkit.commands._terminal import results
+    from searchkit.commands._terminal import results, table
     from searchkit.encode import language_models
 
-    table = Table("name", "on this machine", "licence", "what it is", box=None)
+    shown = table("name", "on this machine", "licence", "what it is")
     for row in language_models.known().values():
         here = "yes" if language_models.is_here(row.name) else f"pull it, {row.download_mb} MB"
         default = " (default)" if row.name == language_models.DEFAULT else ""
-        table.add_row(row.name + default, here, row.licence, row.title)
+        shown.add_row(row.name + default, here, row.licence, row.title)
     for name in language_models.others_here():
-        table.add_row(name, "yes", "see its source", "pulled from a hub or converted from a file")
-    results.print(table)
+        shown.add_row(name, "yes", "see its source", "pulled from a hub or converted from a file")
+    results.print(shown)
 
 
 @app.command("pull")

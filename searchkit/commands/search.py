@@ -83,6 +83,7 @@ def run(
         variant=variant,
         vector_index=vector_index,
         device=device,
+        say=lambda line: typer.echo(f"note: {line}", err=True),
     )
     rankings = retriever.search([one.text for one in asked], k=k)
     _SHOW[output](retriever, asked, rankings)

@@ -6,6 +6,7 @@ import typer
 
 from searchkit import places
 from searchkit.commands import _options as options
+from searchkit.errors import SearchkitError
 
 
 def run(
@@ -15,24 +16,31 @@ def run(
     ] = None,
 ) -> None:
     """List the indexes, or show what one of them holds and check every file of it."""
-    from rich.table import Table
-
-    from searchkit.commands._terminal import results
+    from searchkit.commands._terminal import results, table
     from searchkit.index.store import Store
     from searchkit.search import build
 
     if index is None:
-        table = Table("index", "documents", "variants", box=None)
+        shown = table("index", "documents", "variants")
+        damaged: list[str] = []
         for manifest in sorted(places.indexes().glob("*/manifest.json")):
-            store = Store.open(manifest.parent)
-            table.add_row(
+            try:
+                store = Store.open(manifest.parent)
+            except SearchkitError as error:  # one that is damaged must not hide the others
+                damaged.append(str(error))
+                continue
+            shown.add_row(
                 manifest.parent.name,
                 f"{store.corpus['documents']:,}",
                 ", ".join(build.encoders(store)),
             )
         results.print(
-            table if table.row_count else "no index yet; build one with: searchkit index CORPUS"
+            shown if shown.row_count else "no index yet; build one with: searchkit index CORPUS"
         )
+        for line in damaged:
+            typer.echo(f"searchkit: {line}", err=True)
+        if damaged:
+            raise typer.Exit(1)
         return
     store = Store.open(options.index_path(index))
     for part in store.names():
@@ -42,10 +50,10 @@ def run(
         "every file is whole",
         soft_wrap=True,
     )
-    table = Table("variant", "dimension", "cut", "made by", "vector indexes", "MB", box=None)
+    shown = table("variant", "dimension", "cut", "made by", "vector indexes", "MB")
     for name, facts in build.encoders(store).items():
         kinds = build.built_kinds(store, name)
-        table.add_row(
+        shown.add_row(
             name,
             str(facts["dimension"]),
             str(facts["truncated"]),
@@ -53,5 +61,5 @@ def run(
             ", ".join(kinds),
             f"{sum(build.bytes_of(store, name, kind) for kind in kinds) / 1e6:.1f}",
         )
-    if table.row_count:
-        results.print(table)
+    if shown.row_count:
+        results.print(shown)

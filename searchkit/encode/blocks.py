@@ -110,8 +110,9 @@ def assemble(
 
 def forget(encoder: TextEncoder, staging: Path, *, block_texts: int = BLOCK_TEXTS) -> None:
     """Delete the blocks of an encoder, once they are part of an index."""
-    for name in encoder.names:
-        shutil.rmtree(folder_of(encoder, name, staging, block_texts))
+    # A set: a design that goes by two labels has one folder.
+    for folder in {folder_of(encoder, name, staging, block_texts) for name in encoder.names}:
+        shutil.rmtree(folder)
 
 
 def folder_of(

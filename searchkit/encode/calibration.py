@@ -21,10 +21,6 @@ from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
 
 LEAST_COSINE = 0.999  # to float32, for the worst of the calibration texts
-_PREFERRED = (
-    "packed",
-    "transformers",
-)  # the first of them that can run a base is the one to measure
 _DTYPES = (torch.float32, torch.bfloat16)
 _POOLINGS = ("mean", "eos_last")  # an average hides rounding, a single state shows it
 
@@ -72,12 +68,10 @@ def dtype_of(name: str) -> torch.dtype:
 
 def engine_for(base: BaseModel) -> str:
     """The engine that is taken for a base unless the user says otherwise."""
-    known = [name for name in _PREFERRED if name in catalog.names(embedder.ENGINES)]
-    return next(
-        name
-        for name in known
-        if catalog.load(embedder.ENGINES, name).unsupported(base.config) is None
-    )
+    folder = embedder.ENGINES
+    engines = {name: catalog.load(folder, name) for name in catalog.names(folder)}
+    able = [name for name, engine in engines.items() if engine.unsupported(base.config) is None]
+    return max(able, key=lambda name: int(engines[name].PREFERENCE))
 
 
 def choose(
@@ -111,20 +105,31 @@ def choose(
 def _measure(variant: Variant, on: torch.device, engine: str) -> dict[str, Any]:
     """Time every dtype on about a thousand tokens; the fastest that stays close to float32 wins."""
     probes = [
-        Variant(attention=variant.attention, pooling=pooling, base=variant.base)
+        Variant(
+            attention=variant.attention,
+            pooling=pooling,
+            base=variant.base,
+            max_tokens=variant.max_tokens,
+        )
         for pooling in _POOLINGS
     ]
     texts = _texts()
     exact: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     for dtype in _DTYPES:
-        loaded = embedder.load(probes, engine=engine, dtype=dtype, device=on)
-        encoded = loaded.encode(texts)  # the first run also warms up
+        try:
+            loaded = embedder.load(probes, engine=engine, dtype=dtype, device=on)
+            encoded = loaded.encode(texts)  # the first run also warms up
+        except (RuntimeError, TypeError):
+            if dtype == torch.float32:
+                raise
+            continue  # a device without that dtype
         exact = exact or encoded.vectors
         cosine = min(
             float((encoded.vectors[name] * exact[name]).sum(axis=1).min()) for name in exact
         )
         seconds = min(_seconds(loaded, texts) for _ in range(2))
+        del loaded  # before the next one is read: a machine need not hold both
         rows.append(
             {
                 "dtype": str(dtype).removeprefix("torch."),
@@ -132,9 +137,10 @@ def _measure(variant: Variant, on: torch.device, engine: str) -> dict[str, Any]:
                 "cosine": round(min(cosine, 1.0), 6),
             }
         )
-    return max(
-        (row for row in rows if row["cosine"] >= LEAST_COSINE), key=lambda row: row["tokens_per_s"]
-    )
+    accurate = [row for row in rows if row["cosine"] >= LEAST_COSINE]
+    if not accurate:  # not even float32 agrees with itself
+        raise BadInput(f"{variant.base} computes vectors that are not numbers; check its weights")
+    return max(accurate, key=lambda row: row["tokens_per_s"])
 
 
 def _seconds(loaded: embedder.Embedder, texts: list[str]) -> float:

@@ -28,7 +28,13 @@ BATCH_TOKENS = 1024  # where CPU throughput is flat: 512 and 4096 are within 6 %
 BATCH_TOKENS_GPU = 32_768  # enough to fill a GPU; a smaller one halves it until it fits
 # On a CPU torch raises a plain RuntimeError, which only its text tells apart: the allocator's,
 # oneDNN's, C++'s own.
-_NO_MEMORY = ("allocate memory", "could not create a primitive", "bad_alloc")
+_NO_MEMORY = (  # as a CPU, MPS and cuBLAS say it
+    "allocate memory",
+    "could not create a primitive",
+    "bad_alloc",
+    "out of memory",
+    "ALLOC_FAILED",
+)
 
 Role = Literal["query", "passage"]
 Vectors = npt.NDArray[np.float32]
@@ -72,6 +78,10 @@ class TextEncoder(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """The variants, or the one model, that vectors come from."""
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input; what is longer is cut."""
 
     def dimension(self, name: str) -> int:
         """The size of one's vectors."""
@@ -118,8 +128,14 @@ class Embedder:
         self.batch_tokens = batch_tokens or (BATCH_TOKENS if on_cpu else BATCH_TOKENS_GPU)
         self.tokenizer = tokens.TextTokenizer(base.folder, base.config)
         self.verdict: dict[str, Any] = {}
-        depth, dim = int(base.config["num_hidden_layers"]), int(base.config["hidden_size"])
+        depth, dim = shape_of(base)
         self._shared = self.variants[0]
+        longest = base.config.get("max_position_embeddings") or self._shared.max_tokens
+        if self._shared.max_tokens > longest:
+            raise BadInput(
+                f"max_tokens is {self._shared.max_tokens}, and {base.name} was trained on texts of "
+                f"at most {longest} tokens; lower --max-tokens"
+            )
         self.layers = layer_range(self._shared, depth)
         self._heads = [
             _Head(variant, dim, self.layers, engine.device, allow_untrained)
@@ -130,6 +146,11 @@ class Embedder:
     def names(self) -> tuple[str, ...]:
         """The variants' names, in the order they were given."""
         return tuple(variant.name for variant in self.variants)
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input, template and EOS included; of longer texts, the end is cut off."""
+        return self._shared.max_tokens
 
     def dimension(self, name: str) -> int:
         """The size of a variant's vectors."""
@@ -273,7 +294,7 @@ def load(
         raise BadInput(
             f"the {engine} engine cannot run {base.name}: {reason}; use the transformers engine"
         )
-    _, last_layer = layer_range(variants[0], int(base.config["num_hidden_layers"]))
+    _, last_layer = layer_range(variants[0], shape_of(base)[0])
     is_causal = catalog.load(ATTENTION, variants[0].attention).IS_CAUSAL
     loaded = module.load(
         base.folder,
@@ -325,6 +346,23 @@ def share_a_pass(variants: Sequence[Variant]) -> list[list[Variant]]:
     if clash := next((variant for variant in variants if taken[variant.name] != variant), None):
         raise BadInput(f"two different variants are called {clash.name}; give one of them a label")
     return [members for _, members in groups]
+
+
+def shape_of(base: BaseModel) -> tuple[int, int]:
+    """The number of layers of a base model, and the size of its hidden states.
+
+    Raises:
+        BadInput: config.json does not say, under the names that decoders since Llama use.
+    """
+    found = [base.config.get(key) for key in ("num_hidden_layers", "hidden_size")]
+    if not all(isinstance(value, int) for value in found):
+        raise BadInput(
+            f"the config.json of {base.name} names no num_hidden_layers and hidden_size "
+            f"(model type {base.config.get('model_type')!r}); take a decoder that does, such as "
+            "Llama, Mistral, Qwen, Gemma or Phi"
+        )
+    depth, dim = found
+    return int(depth or 0), int(dim or 0)
 
 
 def layer_range(variant: Variant, depth: int) -> tuple[int, int]:

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -192,11 +193,26 @@ def hash_of(folder: Path) -> str:
     Raises:
         BadInput: a file is missing or not JSON.
     """
+    listed = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")])
+    stats = [(path.name, *_stamp(path)) for path in listed if path.name != "searchkit.json"]
+    return _hash_of(folder, tuple(stats))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=16)
+def _hash_of(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
+    # A process asks several times; the weights of a large model take seconds to read.
     hasher = blake3(max_threads=blake3.AUTO)
     for path in sorted(folder.glob("*.safetensors")):
         hasher.update_mmap(path)
     config = {key: value for key, value in read_config(folder).items() if key not in _VOLATILE}
-    for part in (_read_json(folder / "tokenizer.json"), config):
+    settings = folder / "tokenizer_config.json"
+    eos = _read_json(settings).get("eos_token") if settings.is_file() else None
+    for part in (_read_json(folder / "tokenizer.json"), config, eos):
         hasher.update(json.dumps(part, sort_keys=True).encode())
     return hasher.hexdigest()
 
@@ -211,10 +227,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _open(name: str, folder: Path) -> BaseModel:
-    missing = [need for need in ("config.json", "tokenizer.json") if not (folder / need).is_file()]
-    if not any(folder.glob("*.safetensors")):
-        missing.append("*.safetensors")
-    if missing:
+    if missing := _missing(folder):
         raise BadInput(
             f"{folder} is not a model folder: {', '.join(missing)} missing; a decoder saved by "
             f"save_pretrained() has them "
@@ -238,6 +251,11 @@ def _open(name: str, folder: Path) -> BaseModel:
             f"{again}"
         )
     return BaseModel(name=name, folder=folder, hash=digest)
+
+
+def _missing(folder: Path) -> list[str]:
+    missing = [need for need in ("config.json", "tokenizer.json") if not (folder / need).is_file()]
+    return missing if any(folder.glob("*.safetensors")) else [*missing, "*.safetensors"]
 
 
 def _check_weights(folder: Path) -> None:
@@ -318,17 +336,25 @@ def _download_from_hub(name: str, folder: Path, say: Callable[[str], None]) -> N
         try:
             # Named kinds of file only: no pickled weights and no code come along.
             patterns = ["*.json", "*.safetensors", "LICENSE*", "NOTICE*"]
-            snapshot_download(name, local_dir=target, allow_patterns=patterns)
-        except (OSError, HfHubHTTPError) as error:
+            others = ["*/*", "consolidated*"]  # the same weights once more, in other forms
+            snapshot_download(
+                name, local_dir=target, allow_patterns=patterns, ignore_patterns=others
+            )
+        except (OSError, ValueError, HfHubHTTPError) as error:  # ValueError: no id can look so
             reason = str(error).strip().splitlines()[0]
             raise SearchkitError(
                 f"{name} could not be downloaded: {reason}; check the id and the network"
             ) from error
         shutil.rmtree(target / ".cache", ignore_errors=True)
+        if missing := _missing(target):
+            raise BadInput(
+                f"{name} has no {', '.join(missing)} on the hub, so it cannot be used; look for a "
+                f"copy of it that does"
+            )
 
 
 def _convert(gguf: Path, folder: Path, extra: dict[str, Path] | None = None) -> None:
-    """Write a GGUF file as bfloat16 safetensors: it has 4 to 8 bits, so nothing is lost."""
+    """Write a GGUF file as bfloat16 safetensors, which is finer than the 4 to 8 bits of most."""
     # Read at the first import: nothing here may reach for a hub, and no foreign bars run through
     # ours.
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -343,7 +369,7 @@ def _convert(gguf: Path, folder: Path, extra: dict[str, Path] | None = None) -> 
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, NotImplementedError) as error:
         raise BadInput(
             f"{gguf} cannot be read as a GGUF language model: {str(error).splitlines()[0]}"
         ) from error

@@ -12,6 +12,8 @@ from searchkit.encode.embedder import Encoded, OnBatch, Role
 from searchkit.errors import BadInput, EmptyText, MissingExtra
 
 PREFIX = "st:"
+# What the library reads of a folder: settings, weights, vocabularies.
+_READ = (".json", ".safetensors", ".bin", ".txt", ".model")
 
 
 def parse(text: str) -> tuple[str, Path]:
@@ -37,14 +39,14 @@ class ReferenceEmbedder:
     Args:
         name: what tables call it.
         folder: where it lies; nothing is downloaded and no code in it is run.
-        device: where to compute, such as "cpu".
+        device: where to compute, such as "cpu"; by default the best there is.
 
     Raises:
         MissingExtra: sentence-transformers is not installed.
         BadInput: the folder holds no such model.
     """
 
-    def __init__(self, name: str, folder: Path, *, device: str = "cpu") -> None:
+    def __init__(self, name: str, folder: Path, *, device: str | None = None) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at the first import
         if not (folder / "modules.json").is_file():
             raise BadInput(
@@ -57,14 +59,28 @@ class ReferenceEmbedder:
             raise MissingExtra(
                 "reference embedders need sentence-transformers: pip install 'searchkit[reference]'"
             ) from error
+        from transformers import logging
+
+        logging.disable_progress_bar()  # its bars would run through ours
         self.name, self.folder = name, folder
-        self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        try:
+            self._model = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise BadInput(
+                f"{folder} cannot be loaded as a sentence-transformers model: "
+                f"{(str(error).splitlines() or [type(error).__name__])[0]}"
+            ) from error
         self._hash = _hash(folder)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The one name."""
         return (self.name,)
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest input; of longer texts, the end is cut off."""
+        return int(self._model.max_seq_length or 0)
 
     def dimension(self, name: str) -> int:
         """The size of its vectors."""
@@ -122,8 +138,9 @@ class ReferenceEmbedder:
         counted = int(np.minimum(lengths, limit or lengths).sum())
         if on_batch:
             on_batch(len(texts), counted)
+        shape = (len(texts), self.dimension(self.name))  # of no texts too
         return Encoded(
-            {self.name: np.ascontiguousarray(vectors, dtype=np.float32)},
+            {self.name: np.ascontiguousarray(vectors, dtype=np.float32).reshape(shape)},
             counted,
             int((lengths > limit).sum()) if limit else 0,
         )
@@ -132,7 +149,7 @@ class ReferenceEmbedder:
 def _hash(folder: Path) -> str:
     hasher = blake3(max_threads=blake3.AUTO)
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix in (".json", ".safetensors", ".txt"):
+        if path.is_file() and path.suffix in _READ:
             hasher.update(path.relative_to(folder).as_posix().encode())
             hasher.update_mmap(path)
     return hasher.hexdigest()

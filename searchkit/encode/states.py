@@ -37,8 +37,9 @@ class TokenBatch:
 
     def to(self, device: torch.device) -> "TokenBatch":
         """The same batch with `ids` and `pooled` on a device."""
-        if device.type == "cpu":
-            return self
+        # Only CUDA keeps a pinned source alive until a copy that nobody waits for has ended.
+        if device.type != "cuda":
+            return TokenBatch(self.ids.to(device), self.lengths, self.pooled.to(device))
         ids, pooled = self.ids.pin_memory(), self.pooled.pin_memory()
         return TokenBatch(
             ids.to(device, non_blocking=True), self.lengths, pooled.to(device, non_blocking=True)
@@ -61,7 +62,7 @@ class Reader:
         self.wanted = frozenset(wanted)
         self._first, self._last = first_layer, last_layer
         device = batch.ids.device
-        lengths = batch.lengths.to(device)
+        self._lengths = lengths = batch.lengths.to(device)
         self._ends = lengths.cumsum(0) - 1  # where each text's EOS is
         self._text = torch.repeat_interleave(torch.arange(len(lengths), device=device), lengths)
         self._pooled = batch.pooled
@@ -114,8 +115,9 @@ class Reader:
 
     def _mean(self, states: Tensor) -> Tensor:
         """(S, D) to (B, D): the average over each text's pooled tokens, in float32."""
-        summed = states.new_zeros(len(self._counts), states.shape[1])
-        summed.index_add_(0, self._text, states * self._pooled[:, None])
+        # Not index_add_: on a GPU that adds in an order of its own, and a resumed run would differ.
+        kept = states * self._pooled[:, None]
+        summed: Tensor = torch.segment_reduce(kept, "sum", lengths=self._lengths, axis=0)
         return summed / self._counts[:, None]
 
     def _padded(self, states: Tensor) -> tuple[Tensor, Tensor]:

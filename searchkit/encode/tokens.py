@@ -76,6 +76,9 @@ class TextTokenizer:
             BadInput: the template alone fills max_tokens.
         """
         before, behind = template.split("{text}")
+        # White space before a word is part of its token: it goes with the text, not with the seam.
+        gap = before[len(before.rstrip()) :]
+        before = before.rstrip()
         prefix = self._bos + self._ids(before)
         suffix = [*self._ids(behind), self.eos_id]
         room = max_tokens - len(prefix) - len(suffix)
@@ -86,10 +89,10 @@ class TextTokenizer:
                 "shorten it or raise --max-tokens"
             )
         results = []
-        # A multiple of `room` characters is plenty of tokens and keeps a book from being tokenised
-        # for its first page.
         for position, encoded in enumerate(
-            self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+            self._tokenizer.encode_batch_fast(
+                [gap + text for text in texts], add_special_tokens=False
+            )
         ):
             ids = encoded.ids
             if not ids or not texts[position].strip():

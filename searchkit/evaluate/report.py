@@ -114,7 +114,7 @@ def table(rows: Sequence[Row], *, measure: str, resamples: int = RESAMPLES) -> T
         title_style="bold",
         caption_style="",
     )
-    shown.add_column("system", overflow="fold")
+    shown.add_column("system", overflow="fold", min_width=12)
     shown.add_column("mean", justify="right", no_wrap=True)
     shown.add_column(f"difference [{CONFIDENCE:.0%}]", justify="right", no_wrap=True)
     shown.add_column("p", justify="right", no_wrap=True)
@@ -282,6 +282,8 @@ def _baseline(group: Sequence[Row]) -> Row:
 
 def _caption(groups: Mapping[str, Sequence[Row]], resamples: int) -> str:
     rows = [row for group in groups.values() for row in group]
+    if all(row.p is None for row in rows):
+        return f"{_baseline(rows).system} alone: there is nothing to compare it with."
     return (
         f"Best first. Difference from {_baseline(rows).system} on the same queries, with its "
         f"{CONFIDENCE:.0%} bootstrap interval (not corrected). p: two-sided paired permutation "

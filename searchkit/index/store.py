@@ -369,7 +369,7 @@ def _read(path: Path) -> _Manifest | None:
         raise CorruptFile(
             f"{file} has the BLAKE3 hash {found}, not {seal[1].decode()} as written; {_DELETE}"
         )
-    manifest: _Manifest = json.loads(content)
+    manifest: _Manifest = json.loads(content[: seal.start()].rstrip().rstrip(b",") + b"}")
     if manifest["format"] != FORMAT:
         raise BadInput(
             f"{file} has format {manifest['format']}, and searchkit {__version__} reads {FORMAT};"

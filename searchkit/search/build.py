@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from blake3 import blake3
 from searchkit import catalog
 from searchkit.corpus.collection import Corpus, joined
 from searchkit.encode.variant import Variant
-from searchkit.errors import BadInput, CorruptFile, UnknownName
+from searchkit.errors import BadInput, SearchkitError, UnknownName
 from searchkit.index import documents
 from searchkit.index.documents import DocumentStore
 from searchkit.index.store import Draft, Store
@@ -35,7 +35,8 @@ class Plan:
         variants: rows to encode.
         references: (name, folder) of sentence-transformers models to encode with, too.
         vector_indexes: choices of index/vector to build over each of them, besides exact search.
-        text_parameters: of BM25.
+        text_parameters: of BM25; None keeps those of the index, or takes the defaults for a new
+            one.
         device, engine, dtype: see `encode.loading.open_embedders`.
         allow_untrained: let poolings pass whose weights were never trained.
         replace: put the corpus in the place of another one that the directory holds.
@@ -44,7 +45,7 @@ class Plan:
     variants: Sequence[Variant] = ()
     references: Sequence[tuple[str, Path]] = ()
     vector_indexes: Sequence[str] = (EXACT,)
-    text_parameters: bm25.Parameters = field(default_factory=bm25.Parameters)
+    text_parameters: bm25.Parameters | None = None
     device: str | None = None
     engine: str | None = None
     dtype: str | None = None
@@ -85,7 +86,7 @@ def build_index(path: Path, corpus: Corpus, plan: Plan, watcher: Watcher | None 
 
     Args:
         path: the directory of the index, made if need be.
-        corpus: read once, however many variants encode it.
+        corpus: its documents are copied into the index once, however many variants encode them.
         plan: what to build.
         watcher: told of every step.
 
@@ -198,14 +199,21 @@ def _documents(store: Store, draft: Draft, corpus: Corpus, replace: bool, watche
 
 
 def _bm25(
-    store: Store, draft: Draft, texts: DocumentStore, parameters: bm25.Parameters, watcher: Watcher
+    store: Store,
+    draft: Draft,
+    texts: DocumentStore,
+    wanted: bm25.Parameters | None,
+    watcher: Watcher,
 ) -> None:
-    facts = {"k1": parameters.k1, "b": parameters.b, "stop_words": parameters.stop_words}
-    facts["stemmer"] = parameters.stemmer
-    there = "bm25" in store.names() and dict(store.facts("bm25")) == facts
-    if there and _is_whole(store, "bm25", watcher):
+    held = dict(store.facts("bm25")) if "bm25" in store.names() else None
+    parameters = wanted or bm25.Parameters(**(held or {}))
+    facts = asdict(parameters)
+    if held == facts and _is_whole(store, "bm25", watcher):
         watcher.done(Done("bm25", True, facts))
         return
+    if held and held != facts:
+        changed = ", ".join(f"{name} {held[name]}" for name in facts if held[name] != facts[name])
+        watcher.say(f"bm25 is replaced: the index had {changed}")
     watcher.begin("indexing words", 0)
     bm25.build((joined(document) for document in texts), parameters).save(draft.add("bm25", facts))
     draft.commit()
@@ -275,7 +283,7 @@ def _references(
     for name, folder in plan.references:
         from searchkit.encode.reference import ReferenceEmbedder
 
-        embedder = ReferenceEmbedder(name, folder, device=plan.device or "cpu")
+        embedder = ReferenceEmbedder(name, folder, device=plan.device)
         same = there.get(name, {}).get("fingerprint") == embedder.facts(name)["fingerprint"]
         if same and _is_whole(store, _part("vectors", name), watcher):
             watcher.done(Done(name, True, there[name]))
@@ -293,7 +301,10 @@ def _encode(
     named = ((f"document {document.doc_id!r}", joined(document)) for document in texts)
     watcher.begin(f"encoding {', '.join(embedder.names)}", len(texts))
     progress = blocks.encode(embedder, named, len(texts), staging, report=watcher.advance)
+    held = encoders(store)
     for name in embedder.names:
+        if name in held and held[name]["fingerprint"] != embedder.facts(name)["fingerprint"]:
+            watcher.say(f"the vectors of {name} are replaced: another design or base made them")
         for kind in catalog.names(VECTOR_INDEXES):  # those of the vectors that are replaced
             if _part(kind, name) in store.names():
                 draft.remove(_part(kind, name))
@@ -332,7 +343,7 @@ def _is_whole(store: Store, part: str, watcher: Watcher) -> bool:
     """Whether a part can be kept; one whose files were damaged is built again."""
     try:
         store.part(part)
-    except CorruptFile as error:
+    except SearchkitError as error:  # nobody else can write now: whatever is wrong is damage
         watcher.say(f"{str(error).rpartition(';')[0]}; it is built again")
         return False
     return True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Mode = Literal["dense", "bm25", "hybrid"]
 MODES: tuple[Mode, ...] = ("hybrid", "dense", "bm25")
 FUSIONS = "searchkit.rank.fusion"
-FUSED_DEPTH = 100  # how much of each ranking a fusion sees, at least
+FUSED_DEPTH = 1000  # how much of each ranking a fusion sees, at least
 
 
 class Ranker(Protocol):
@@ -90,6 +90,7 @@ class Retriever:
         variant: whose vectors to search; may be left out where the index holds one encoder's only.
         vector_index: a choice of index/vector that was built; exact search by default.
         device: where to compute; the best there is by default.
+        say: told in a line what the user should know of a search.
 
     Raises:
         UnknownName: no such variant in the index.
@@ -104,6 +105,7 @@ class Retriever:
         variant: str | None = None,
         vector_index: str = build.EXACT,
         device: str | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         if mode == "bm25" and (variant or vector_index != build.EXACT):
             raise BadInput(
@@ -112,7 +114,7 @@ class Retriever:
             )
         self.store, self.mode = store, mode
         self.variant = None if mode == "bm25" else _choose_encoder(store, variant)
-        self._vector_index, self._device = vector_index, device
+        self._vector_index, self._device, self._say = vector_index, device, say
         self.documents = DocumentStore.open(store.part("documents"))
 
     def search(self, queries: Sequence[str], k: int = 10) -> list[list[Hit]]:
@@ -156,7 +158,7 @@ class Retriever:
         name = str(self.variant)
         encoder = next(open_encoders(self.store, [name], device=self._device))
         index = build.open_vector_index(self.store, name, self._vector_index)
-        return Dense(index, query_encoder(encoder, name), self.documents.ids)
+        return Dense(index, query_encoder(encoder, name, self._say), self.documents.ids)
 
 
 def open_retriever(
@@ -166,6 +168,7 @@ def open_retriever(
     variant: str | None = None,
     vector_index: str = build.EXACT,
     device: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Retriever:
     """Open an index for searching.
 
@@ -177,6 +180,7 @@ def open_retriever(
         variant: see `Retriever`.
         vector_index: see `Retriever`.
         device: see `Retriever`.
+        say: see `Retriever`.
 
     Raises:
         UnknownName: no such index, or no such variant in it.
@@ -188,7 +192,9 @@ def open_retriever(
         kinds = [facts["kind"] for name, facts in there if variant in (None, name)]
         named = variant or vector_index != build.EXACT
         mode = "hybrid" if "reference" in kinds else "dense" if named else "bm25"
-    return Retriever(store, mode, variant=variant, vector_index=vector_index, device=device)
+    return Retriever(
+        store, mode, variant=variant, vector_index=vector_index, device=device, say=say
+    )
 
 
 def open_encoders(
@@ -206,7 +212,7 @@ def open_encoders(
         if facts[name]["kind"] == "reference":
             from searchkit.encode.reference import ReferenceEmbedder
 
-            reference = ReferenceEmbedder(name, Path(facts[name]["folder"]), device=device or "cpu")
+            reference = ReferenceEmbedder(name, Path(facts[name]["folder"]), device=device)
             _same_base(store, facts[name], reference.facts(name)["base_hash"])
             yield reference
     # The engine and dtype of the index: no calibration at start, and the same arithmetic.
@@ -234,9 +240,22 @@ def open_encoders(
             yield loaded
 
 
-def query_encoder(encoder: "TextEncoder", name: str) -> Callable[[Sequence[str]], Vectors]:
-    """A function from queries to one encoder's vectors."""
-    return lambda queries: encoder.encode_prepared(encoder.prepare(queries, "query")).vectors[name]
+def query_encoder(
+    encoder: "TextEncoder", name: str, say: Callable[[str], None] = lambda line: None
+) -> Callable[[Sequence[str]], Vectors]:
+    """A function from queries to one encoder's vectors; `say` is told of queries that were cut."""
+
+    def encode(queries: Sequence[str]) -> Vectors:
+        encoded = encoder.encode_prepared(encoder.prepare(queries, "query"))
+        if encoded.truncated:
+            limit = encoder.max_tokens
+            say(
+                f"{encoded.truncated} of {len(queries)} queries have over {limit} tokens and were "
+                f"cut"
+            )
+        return encoded.vectors[name]
+
+    return encode
 
 
 def _choose_encoder(store: Store, name: str | None) -> str:

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,21 +24,9 @@ from searchkit.errors import BadInput
 
 FOLDER = "searchkit.encode.engines"
 DEPTH = 3
-MODELS = (  # the names of conftest.ARCHITECTURES
-    "llama",
-    "llama_biases",
-    "mistral",
-    "mistral_window",
-    "qwen2",
-    "qwen3",
-    "gemma2",
-    "gemma3",
-    "phi3",
-)
 PACKED_RUNS = {"llama", "llama_biases", "mistral", "qwen2", "qwen3"}
 
 every_engine = pytest.mark.parametrize("engine", catalog.names(FOLDER))
-every_model = pytest.mark.parametrize("model", MODELS)
 every_attention = pytest.mark.parametrize("attention", catalog.names("searchkit.encode.attention"))
 
 
@@ -72,7 +59,7 @@ def draw(*lengths, seed=0):
 
 
 def lay(texts, instruction=0):
-    """A batch; the first `instruction` tokens of each text are not pooled, unless it has no more."""
+    """A batch; the first `instruction` tokens of a text are not pooled, unless it has no more."""
     pooled = torch.cat(
         [torch.arange(len(text)) >= min(instruction, len(text) - 1) for text in texts]
     )
@@ -117,14 +104,13 @@ def test_the_oracle_itself_is_causal_or_not(hidden_states, model):
 
 
 @every_attention
-@every_model
 @every_engine
 def test_every_read_equals_the_model_run_on_one_text_alone(
-    open_engine, hidden_states, engine, model, attention
+    open_engine, hidden_states, engine, architecture, attention
 ):
     texts = draw(1, 40, 7, 7, 2, 23, 13, 7, 3, 31, 1)
-    oracle = hidden_states(model, attention == "causal", texts)
-    reader = run(open_engine(engine, model, attention), texts, instruction=2)
+    oracle = hidden_states(architecture, attention == "causal", texts)
+    reader = run(open_engine(engine, architecture, attention), texts, instruction=2)
     for name in ALL:
         states, mask = reader.read(name)
         for row, kept, layers in zip(states, mask, oracle, strict=True):
@@ -136,14 +122,13 @@ def test_every_read_equals_the_model_run_on_one_text_alone(
 
 
 @every_attention
-@every_model
 @every_engine
 def test_bfloat16_stays_close_to_the_model_in_float32(
-    open_engine, hidden_states, engine, model, attention
+    open_engine, hidden_states, engine, architecture, attention
 ):
     texts = draw(1, 40, 7, 7, 2, 23, 13, 7, 3, 31, 1)
-    oracle = hidden_states(model, attention == "causal", texts)
-    loaded = open_engine(engine, model, attention, dtype=torch.bfloat16)
+    oracle = hidden_states(architecture, attention == "causal", texts)
+    loaded = open_engine(engine, architecture, attention, dtype=torch.bfloat16)
     assert loaded.dtype == torch.bfloat16
     reader = run(loaded, texts)
     for name in ALL:
@@ -157,14 +142,13 @@ def test_bfloat16_stays_close_to_the_model_in_float32(
         assert torch.stack([cosine.mean() for cosine in cosines]).mean() > 0.999, name
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_engines_say_which_models_they_cannot_run(tiny_model, model):
-    config = read_config(tiny_model(model))
+def test_engines_say_which_models_they_cannot_run(tiny_model, architecture):
+    config = read_config(tiny_model(architecture))
     reasons = {
         name: catalog.load(FOLDER, name).unsupported(config) for name in catalog.names(FOLDER)
     }
     assert reasons["transformers"] is None
-    assert (reasons["packed"] is None) == (model in PACKED_RUNS)
+    assert (reasons["packed"] is None) == (architecture in PACKED_RUNS)
     assert all(reason is None or isinstance(reason, str) for reason in reasons.values())
 
 
@@ -178,6 +162,7 @@ def test_engines_say_which_models_they_cannot_run(tiny_model, model):
         ({"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "a part of"),
         ({"model_type": "mistral", "sliding_window": 64}, "sliding window of 64"),
         ({"model_type": "gpt2"}, "model type 'gpt2'"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "quantised weights"),
         ({"model_type": "qwen2", "sliding_window": 64, "use_sliding_window": False}, None),
         ({"model_type": "mistral", "sliding_window": None}, None),
     ],
@@ -188,16 +173,20 @@ def test_packed_refuses_what_it_would_get_wrong(tiny_model, change, reason):
     assert found is None if reason is None else reason in found
 
 
+def test_engines_are_preferred_in_an_order_without_ties():
+    modules = [catalog.load(FOLDER, name) for name in catalog.names(FOLDER)]
+    assert len({module.PREFERENCE for module in modules}) == len(modules)
+
+
 @every_attention
 @pytest.mark.parametrize("last_layer", [1, 2])
-@every_model
 @every_engine
 def test_a_shortened_model_gives_the_raw_residual_stream_of_its_last_layer(
-    open_engine, hidden_states, engine, model, last_layer, attention
+    open_engine, hidden_states, engine, architecture, last_layer, attention
 ):
     texts = draw(9, 4, 17)
-    loaded = open_engine(engine, model, attention, last_layer=last_layer)
-    oracle = hidden_states(model, attention == "causal", texts)
+    loaded = open_engine(engine, architecture, attention, last_layer=last_layer)
+    oracle = hidden_states(architecture, attention == "causal", texts)
     got = last_tokens(loaded, texts, last=last_layer)
     for states, layers in zip(got, oracle, strict=True):
         assert_close(states, layers[last_layer - 1], rtol=1e-3, atol=1e-4)
@@ -234,10 +223,9 @@ def test_every_layer_is_handed_over_once_and_in_order(open_engine, engine):
         assert needed == [(layer, (7, 32)) for layer in range(1, 4) if reader.needs(layer)]
 
 
-@every_model
 @every_engine
-def test_a_causal_engine_is_blind_to_later_tokens(open_engine, engine, model):
-    loaded = open_engine(engine, model, "causal")
+def test_a_causal_engine_is_blind_to_later_tokens(open_engine, engine, architecture):
+    loaded = open_engine(engine, architecture, "causal")
     [text] = draw(12)
     before = last_tokens(loaded, [text])[0]
     for place in (1, 5, 11):
@@ -248,10 +236,11 @@ def test_a_causal_engine_is_blind_to_later_tokens(open_engine, engine, model):
         assert (after[place] - before[place]).abs().max() > 1e-3
 
 
-@every_model
 @every_engine
-def test_a_bidirectional_engine_lets_later_tokens_reach_earlier_ones(open_engine, engine, model):
-    loaded = open_engine(engine, model, "bidirectional")
+def test_a_bidirectional_engine_lets_later_tokens_reach_earlier_ones(
+    open_engine, engine, architecture
+):
+    loaded = open_engine(engine, architecture, "bidirectional")
     [text] = draw(8)
     before = last_tokens(loaded, [text])[0]
     changed = text.clone()
@@ -261,10 +250,9 @@ def test_a_bidirectional_engine_lets_later_tokens_reach_earlier_ones(open_engine
 
 
 @every_attention
-@every_model
 @every_engine
-def test_a_text_has_the_same_states_beside_any_others(open_engine, engine, model, attention):
-    loaded = open_engine(engine, model, attention)
+def test_a_text_has_the_same_states_beside_any_others(open_engine, engine, architecture, attention):
+    loaded = open_engine(engine, architecture, attention)
     texts = draw(6, 1, 33, 6, 12, 6, 33)
     alone = [last_tokens(loaded, [text])[0] for text in texts]
     for order in (range(7), reversed(range(7)), (2, 0, 3, 5), (1, 1, 6, 6, 0), (4,)):
@@ -274,10 +262,9 @@ def test_a_text_has_the_same_states_beside_any_others(open_engine, engine, model
 
 
 @every_attention
-@every_model
 @every_engine
-def test_padding_on_either_side_gives_the_same_states(open_engine, engine, model, attention):
-    loaded = open_engine(engine, model, attention)
+def test_padding_on_either_side_gives_the_same_states(open_engine, engine, architecture, attention):
+    loaded = open_engine(engine, architecture, attention)
     if loaded.padding_side is None:
         pytest.skip(f"{engine} does not pad")
     texts = draw(5, 21, 1, 13)
@@ -365,6 +352,27 @@ def test_a_weight_that_the_files_lack_is_named_not_invented(
     with pytest.raises(BadInput, match=f"{lost}.weight") as refusal:
         open_engine(engine, folder)
     assert "\n" not in str(refusal.value)
+
+
+def test_packed_refuses_biases_on_some_projections_only(open_engine, tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model("qwen2"), tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.self_attn.k_proj.bias"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BadInput, match="biases for some of q, k and v only"):
+        open_engine("packed", folder)
+
+
+def test_packed_reads_a_decoder_inside_a_larger_model(open_engine, tiny_model, tmp_path):
+    """Models that read images, too, keep the decoder's weights below a name of its own."""
+    [text] = draw(11)
+    whole = last_tokens(open_engine("packed", "qwen3"), [text])[0]
+    weights = load_file(tiny_model("qwen3") / "model.safetensors")
+    for number, outer in enumerate(("model.language_model.", "language_model.model.")):
+        folder = shutil.copytree(tiny_model("qwen3"), tmp_path / f"model{number}")
+        inside = {name.replace("model.", outer, 1): weight for name, weight in weights.items()}
+        save_file(inside, folder / "model.safetensors", metadata={"format": "pt"})
+        assert torch.equal(last_tokens(open_engine("packed", folder), [text])[0], whole)
 
 
 def test_transformers_refuses_what_is_no_decoder(tmp_path):

@@ -76,7 +76,7 @@ def test_a_text_of_exactly_max_tokens_is_not_cut(tokenizer, plain, room):
 def test_a_text_is_cut_but_never_the_template_around_it(tokenizer, plain):
     template = "Query: {text} Answer:"
     result = one(tokenizer(WITH_BOS), "fox " * 100, template=template, max_tokens=20)
-    before, behind = plain(WITH_BOS)("Query: "), plain(WITH_BOS)(" Answer:")
+    before, behind = plain(WITH_BOS)("Query:"), plain(WITH_BOS)(" Answer:")
     assert len(result.ids) == 20 and result.truncated
     assert result.ids[: 1 + len(before)].tolist() == [BOS, *before]
     assert result.ids[-1 - len(behind) :].tolist() == [*behind, EOS]
@@ -92,10 +92,19 @@ def test_template_and_text_are_tokenised_apart(tokenizer, plain):
     assert result.instruction == len(before)
 
 
+@given(text=texts, gap=st.sampled_from(["", " ", "\n", " \n\t "]))
+def test_white_space_before_the_text_goes_with_it(tokenizer, plain, text, gap):
+    """As in what the model was trained on, where a space is part of the word behind it."""
+    result = one(tokenizer(WITHOUT_BOS), text, template=f"Query:{gap}{{text}}", max_tokens=500)
+    before = plain(WITHOUT_BOS)("Query:")
+    assert result.ids.tolist() == [*before, *plain(WITHOUT_BOS)(gap + text), EOS]
+    assert result.instruction == len(before)
+
+
 def test_the_instruction_reaches_to_the_text_and_counts_bos(tokenizer, plain):
     template = "Instruct: Retrieve passages.\nQuery: {text} done"
     for name, marks in ((WITH_BOS, 1), (WITHOUT_BOS, 0)):
-        before = plain(name)("Instruct: Retrieve passages.\nQuery: ")
+        before = plain(name)("Instruct: Retrieve passages.\nQuery:")
         assert one(tokenizer(name), "dogs", template=template).instruction == marks + len(before)
 
 
@@ -110,7 +119,7 @@ def test_an_empty_text_is_refused_by_its_name(tokenizer, empty):
 
 
 def test_a_template_that_leaves_no_room_for_text_is_refused(tokenizer, plain):
-    taken = 1 + len(plain(WITH_BOS)("Instruct: ")) + 1
+    taken = 1 + len(plain(WITH_BOS)("Instruct:")) + 1
     one(tokenizer(WITH_BOS), "fox", template="Instruct: {text}", max_tokens=taken + 1)
     with pytest.raises(BadInput, match=f"alone takes {taken} of {taken} tokens") as refusal:
         one(tokenizer(WITH_BOS), "fox", template="Instruct: {text}", max_tokens=taken)

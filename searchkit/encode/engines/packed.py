@@ -6,6 +6,7 @@ products' dtype is, and norms keep their weights: folded into a bfloat16 product
 rounded with it.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,7 +20,12 @@ from torch.nn import functional
 from searchkit.encode.states import Reader, TokenBatch
 from searchkit.errors import BadInput
 
+PREFERENCE = 2  # of the engines that can run a model, the highest is taken
+
 _SHAPES = ("llama", "mistral", "qwen2", "qwen3")
+# What the name of a weight begins with, by how much of a model was saved: the decoder alone, with
+# its head, or inside a model that reads images, too.
+_OUTER = re.compile(r"^(?:model\.|language_model\.)+")
 
 
 def unsupported(config: dict[str, Any]) -> str | None:
@@ -42,6 +48,8 @@ def unsupported(config: dict[str, Any]) -> str | None:
         return f"sliding window of {window} tokens"
     if config.get("mlp_bias"):
         return "biases in the feed-forward layers"
+    if config.get("quantization_config"):
+        return "quantised weights, whose scales lie beside them"
     return None
 
 
@@ -178,7 +186,9 @@ class _Layer:
         self._qkv = joined(*qkv)
         biases = [weight(f"{part}.bias") for part in qkv]
         present = [bias for bias in biases if bias is not None]
-        self._qkv_bias = torch.cat(present).to(dtype) if len(present) == len(qkv) else None
+        if len(present) not in (0, len(qkv)):
+            raise BadInput(f"{attention} has biases for some of q, k and v only; use transformers")
+        self._qkv_bias = torch.cat(present).to(dtype) if present else None
         self.q_norm = _optional(weight, f"{attention}.q_norm.weight", dtype)
         self.k_norm = _optional(weight, f"{attention}.k_norm.weight", dtype)
         self._output = _required(weight, f"{attention}.o_proj.weight").to(dtype)
@@ -236,7 +246,7 @@ def _weights(folder: Path, device: torch.device) -> Iterator[Callable[[str], Ten
         for path in sorted(folder.glob("*.safetensors")):
             file = stack.enter_context(safe_open(path, framework="pt", device=str(device)))
             keys: list[str] = file.keys()
-            owner.update((key.removeprefix("model."), (file, key)) for key in keys)
+            owner.update((_OUTER.sub("", key), (file, key)) for key in keys)
 
         def weight(name: str) -> Tensor | None:
             if name not in owner:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from searchkit.encode.states import Reader, TokenBatch
 from searchkit.errors import BadInput
 
+PREFERENCE = 1  # of the engines that can run a model, the highest is taken
+
 # Gemma 2 caps its attention scores, which only the eager kernel does without a causal mask.
 _EAGER_ONLY = ("gemma2",)
 
@@ -58,7 +60,7 @@ def load(
             ignore_mismatched_sizes=True,  # refused below, by name
             output_loading_info=True,
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:  # quantised weights may ask for a library
         raise BadInput(
             f"{folder} cannot be loaded as a decoder: {str(error).splitlines()[0]}"
         ) from error

@@ -25,7 +25,7 @@ def build(
     n_layers: int,
     *,
     latents: int = 64,
-    heads: int = 8,
+    heads: int | None = None,
     head_dim: int = 64,
     ff_multiplier: int = 4,
     latent_scale: float = 0.02,
@@ -35,6 +35,7 @@ def build(
     The study's own proportions, at dim 4096: latents=768, heads=32, head_dim=2048,
     latent_scale=1.0.
     """
+    heads = heads or max(1, dim // head_dim)  # as wide as a state, whatever the base
     resampler = Resampler(
         dim,
         latents=latents,

@@ -28,7 +28,7 @@ def build(
     n_layers: int,
     *,
     latents: int = 64,
-    heads: int = 8,
+    heads: int | None = None,
     head_dim: int = 64,
     ff_multiplier: int = 4,
     latent_scale: float = 0.02,
@@ -40,6 +40,7 @@ def build(
     latent_scale=1.0, layer_scale=1.0, and normalise_states=False for what it reads. layer_scale=0.0
     leaves W out: it stays zero and is not trained.
     """
+    heads = heads or max(1, dim // head_dim)  # as wide as a state, whatever the base
     resampler = Resampler(
         dim,
         latents=latents,

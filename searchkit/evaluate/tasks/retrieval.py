@@ -5,8 +5,9 @@ between models. What an approximate vector index loses is measured apart from th
 """
 
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,8 +38,9 @@ DEPTH = 1000
 class IndexLoss:
     """What an approximate vector index loses against exact search of the same vectors.
 
-    `recall` is the share of the exact top 10 that it finds, over the queries of the collection, and
-    `differences` holds by measure the mean less that of exact search.
+    `recall` is the share of the exact top 10 that it finds when it is asked for ten, over the
+    queries of the collection, and `differences` holds by measure the mean less that of exact
+    search, when both are asked for as much as the runs hold.
     """
 
     system: str
@@ -104,6 +106,8 @@ def rank(
     for encoder in open_encoders(store, _encoders(plan), device=plan.device):
         # One forward pass over the queries for all rankings that need it.
         encoded = encoder.encode_prepared(encoder.prepare(texts, "query"))
+        if encoded.truncated and watcher:
+            watcher.say(f"{encoded.truncated} queries have over {encoder.max_tokens} tokens: cut")
         for name, vectors in encoded.vectors.items():
             exact = Dense(build.open_vector_index(store, name), _already(vectors), ids)
             runs[name] = _run(exact, collection, depth)
@@ -112,8 +116,11 @@ def rank(
             for kind in plan.vector_indexes:
                 if kind != build.EXACT:
                     index_of_kind = build.open_vector_index(store, name, kind)
-                    run = _run(Dense(index_of_kind, _already(vectors), ids), collection, depth)
-                    losses.append(_loss(collection, name, kind, run, runs[name], measured))
+                    approximate = Dense(index_of_kind, _already(vectors), ids)
+                    # Searched apart: an index that is asked for more finds more of the first ten.
+                    top = _run(approximate, collection, build.RECALL_CUTOFF)
+                    run = _run(approximate, collection, depth)
+                    losses.append(_loss(collection, name, kind, top, run, runs[name], measured))
     return {name: runs[name] for name in order}, losses
 
 
@@ -131,6 +138,8 @@ def save(
         Fingerprints of the data, parameters of BM25 and the row, hashes and arithmetic of every
         encoder of the plan; JSON.
     """
+    # Those of an earlier evaluation must not lie among these.
+    shutil.rmtree(folder / "runs" / _word(collection.name), ignore_errors=True)
     for name, run in runs.items():
         path = folder / "runs" / _word(collection.name) / f"{_word(name)}.trec"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,12 +149,13 @@ def save(
             for query_id, ranking in run.items()
         }
         write_run(path, escaped, _word(name))
-    encoders = build.encoders(Store.open(index))
+    store = Store.open(index)
+    encoders = build.encoders(store)
     return {
         "fingerprint": collection.fingerprint,
         "split": collection.split,
         "queries": len(collection.queries),
-        "bm25": asdict(plan.text_parameters),
+        "bm25": dict(store.facts("bm25")),
         "encoders": {name: encoders[name] for name in _encoders(plan)},
     }
 
@@ -191,13 +201,18 @@ def _run(ranker: Ranker, collection: Collection, depth: int) -> Run:
 
 
 def _loss(
-    collection: Collection, name: str, kind: str, run: Run, exact: Run, measured: Sequence[str]
+    collection: Collection,
+    name: str,
+    kind: str,
+    top: Run,
+    run: Run,
+    exact: Run,
+    measured: Sequence[str],
 ) -> IndexLoss:
-    cutoff = build.RECALL_CUTOFF
     shares = []
     for query_id, ranking in exact.items():
-        wanted = {hit.doc_id for hit in ranking[:cutoff]}
-        shares.append(len(wanted & {hit.doc_id for hit in run[query_id][:cutoff]}) / len(wanted))
+        wanted = {hit.doc_id for hit in ranking[: build.RECALL_CUTOFF]}
+        shares.append(len(wanted & {hit.doc_id for hit in top[query_id]}) / len(wanted))
     scores = [measures.score(one, collection.judgements, measured) for one in (run, exact)]
     differences = {
         measure: sum(scores[0][measure].values()) / len(scores[0][measure])
