@@ -22,8 +22,8 @@ HEAD = """# Commands
 
 Written from `searchkit --help` by `make reference`.
 
-Results go to standard output, progress and notes to standard error. Exit codes: 0 done, 1 something to
-mend (one line says what), 2 a usage error, 130 interrupted.
+Results go to standard output, progress and notes to standard error. Exit codes: 0 done, 1 something
+to mend (one line says what), 2 a usage error, 130 interrupted.
 """
 
 
