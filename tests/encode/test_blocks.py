@@ -271,6 +271,23 @@ def test_names_that_share_a_pass_are_each_their_own_folder(open_tiny, tmp_path):
         np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-6)
 
 
+def test_a_block_is_done_when_it_is_done_for_every_name(open_tiny, tmp_path):
+    designs = ["mean-causal", "eos_last-causal"]
+    texts = corpus(6)
+    encode(open_tiny(designs[1], max_tokens=40), texts, tmp_path)
+    both = Watched(open_tiny(*designs, max_tokens=40))
+    encode(both, texts, tmp_path)
+    assert both.computed == 6
+    flip(staged(both, tmp_path, designs[0]) / "000001.npy", -5)
+    again = Watched(both)
+    encode(again, texts, tmp_path)
+    assert again.computed == 2
+    expected = both.encode([text for _, text in texts]).vectors
+    for design in designs:
+        vectors = np.load(assemble(both, 6, tmp_path, design))
+        np.testing.assert_allclose(vectors, expected[design], rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "other",
     [

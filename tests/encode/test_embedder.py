@@ -458,7 +458,13 @@ def wide_model(tiny_model, tmp_path_factory) -> Path:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="limits are Linux's")
-@every_engine
+@pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(name, marks=[] if name == "packed" else pytest.mark.slow)
+        for name in catalog.names(embedder.ENGINES)
+    ],
+)
 def test_a_batch_that_does_not_fit_into_memory_is_halved(wide_model, engine):
     """The allocation really fails: the process may use 60 % of what the whole batch needs."""
     done = subprocess.run(

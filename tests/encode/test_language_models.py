@@ -107,6 +107,19 @@ def tiny_gguf(tiny_model, tmp_path_factory):
     return write_gguf(tiny_model("llama"), tmp_path_factory.mktemp("gguf") / "tiny.gguf", F16)
 
 
+@pytest.fixture(scope="session")
+def converted_elsewhere(tiny_gguf, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEARCHKIT_HOME", str(tmp_path_factory.mktemp("elsewhere")))
+        return resolve(str(tiny_gguf)).folder
+
+
+@pytest.fixture
+def converted(converted_elsewhere):
+    """The folder that the tiny GGUF file was converted into, in this test's own home."""
+    return shutil.copytree(converted_elsewhere, places.models() / converted_elsewhere.name)
+
+
 @pytest.fixture
 def copy(tiny_model, tmp_path):
     """A folder of a tiny model that a test may harm."""
@@ -302,13 +315,12 @@ def test_a_gguf_file_of_the_same_name_but_other_weights_is_another_model(
     assert resolve(str(other)).hash != resolve(str(tiny_gguf)).hash
 
 
-def test_a_converted_model_holds_plain_bfloat16_and_no_chat_template(tiny_gguf):
-    folder = resolve(str(tiny_gguf)).folder
-    weights = load_file(folder / "model.safetensors")
+def test_a_converted_model_holds_plain_bfloat16_and_no_chat_template(converted):
+    weights = load_file(converted / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
-    assert "quantization_config" not in read_config(folder)
-    assert not (folder / "chat_template.jinja").exists()
-    assert not json.loads((folder / "tokenizer_config.json").read_text())["chat_template"]
+    assert "quantization_config" not in read_config(converted)
+    assert not (converted / "chat_template.jinja").exists()
+    assert not json.loads((converted / "tokenizer_config.json").read_text())["chat_template"]
 
 
 def test_what_is_no_gguf_file_is_refused_and_leaves_nothing_behind(tmp_path):
@@ -339,24 +351,26 @@ def cut_short(folder):
     ],
     ids=["weight", "half", "merge", "eps", "config", "tokenizer", "other stamp", "torn stamp"],
 )
-def test_a_changed_file_of_a_converted_model_is_found(tiny_gguf, harm):
-    folder = resolve(str(tiny_gguf)).folder
-    harm(folder)
+def test_a_changed_file_of_a_converted_model_is_found(tiny_gguf, converted, harm):
+    assert resolve(str(tiny_gguf)).folder == converted
+    harm(converted)
     with pytest.raises(CorruptFile, match="have changed") as refusal:
         resolve(str(tiny_gguf))
     message = one_line(refusal)
-    assert str(tiny_gguf) in message and str(folder) in message
-    assert "models pull" not in message  # it came from a file, and is made from it again
-    shutil.rmtree(folder)
-    resolve(str(tiny_gguf))
+    assert str(tiny_gguf) in message and str(converted) in message
+    assert message.endswith("delete that folder and the file is converted anew")
 
 
-def test_what_a_killed_conversion_left_is_replaced(tiny_gguf):
-    folder = resolve(str(tiny_gguf)).folder
-    (folder / "searchkit.json").unlink()
-    (folder / "model.safetensors").write_bytes(b"half")
-    assert resolve(str(tiny_gguf)).folder == folder
-    assert len(load_file(folder / "model.safetensors")) > 9
+@pytest.mark.parametrize("left", ["nothing", "a half"])
+def test_what_is_not_whole_is_converted_anew(tiny_gguf, converted, left):
+    whole = resolve(str(tiny_gguf))
+    if left == "nothing":
+        shutil.rmtree(converted)
+    else:
+        (converted / "searchkit.json").unlink()
+        (converted / "model.safetensors").write_bytes(b"half")
+    assert resolve(str(tiny_gguf)) == whole
+    assert models_here() == [converted.name]
 
 
 # Pulling
