@@ -1,6 +1,5 @@
 """Options that several commands share, each said once."""
 
-import re
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -166,12 +165,11 @@ def new_index_path(name: str) -> Path:
     """Where an index of that name is, or will be.
 
     Raises:
-        BadInput: the name is more than one word of letters, digits and .-_, so it could lie
-            anywhere.
+        BadInput: the name is not that of one visible folder, so it could lie anywhere.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
+    if Path(name).name != name or name.startswith((".", "-")) or not name.isprintable():
         raise BadInput(
-            f"{name!r} cannot name an index; use letters, digits, '.', '-' and '_': --name"
+            f"{name!r} cannot name an index, which is one folder; give it a plain --name"
         )
     return places.indexes() / name
 

@@ -72,10 +72,22 @@ def test_a_variant_may_come_from_a_file(searchkit, toy, tiny, home, tmp_path):
     assert build.encoders(Store.open(home / "indexes/toy"))["short"]["variant"]["max_tokens"] == 8
 
 
+@pytest.mark.parametrize(
+    "name", ["../out", "/tmp/out", "a/b", ".", "..", ".hidden", "-x", "", "a\nb"]
+)
+def test_an_index_lies_nowhere_but_in_its_folder(searchkit, toy, home, name):
+    done = searchkit("index", toy, f"--name={name}")
+    if name:
+        assert (done.code, done.err.count("\n")) == (1, 1)
+        assert "cannot name an index" in done.err
+    folders = {path.name for path in home.glob("indexes/*")}
+    assert folders <= {"toy"}
+
+
 def test_recall_is_reported_for_every_vector_index(searchkit, toy, tiny):
     options = ["--variant", "mean-causal", "--vector-index", "ivf_pq", "--report-recall", *tiny]
     done = searchkit("index", toy, *options)
-    rows = [line.split() for line in done.out.splitlines()]
+    rows = [line.split() for line in done.out.splitlines()[1:]]  # below the index's path
     assert rows[0] == ["variant", "vector", "index", "recall@10", "MB"]
     assert [row[:2] for row in rows[1:3]] == [["mean-causal", "flat"], ["mean-causal", "ivf_pq"]]
     assert rows[1][2] == "1.0000"

@@ -16,10 +16,9 @@ from searchkit.evaluate.tasks import retrieval
 from searchkit.index.store import Store
 from searchkit.index.text import bm25
 from searchkit.index.vector import ivf_pq
-from searchkit.rank.fusion import rrf
 from searchkit.search import build
 from searchkit.search.build import Plan
-from searchkit.search.retrieve import Dense, open_encoders, query_encoder
+from searchkit.search.retrieve import Dense, open_encoders, open_retriever, query_encoder
 
 WORDS = ["ferry", "tide", "sheep", "cliff", "radio", "storm", "leave", "water", "lamp", "oil"]
 
@@ -133,11 +132,12 @@ def test_encoders_rank_by_exact_search(ranked, collection, name):
         assert [by_id[hit.doc_id] for hit in ranking] == pytest.approx(expected, abs=2e-6)
 
 
-def test_hybrids_fuse_the_very_runs_they_stand_beside(ranked):
-    runs, _ = ranked
+def test_hybrids_are_what_a_search_of_the_same_index_shows(ranked, collection):
+    runs, store = ranked
     for name in ("mean-bidirectional", "mean-causal"):
-        for query, ranking in runs[f"hybrid({name})"].items():
-            assert ranking == rrf.fuse([runs[name][query], runs["bm25"][query]], 150)
+        retriever = open_retriever(store.path, "hybrid", variant=name)
+        shown = retriever.search([query.text for query in collection.queries], 150)
+        assert [run for run in runs[f"hybrid({name})"].values()] == shown
 
 
 def test_queries_are_encoded_once_for_all_variants_that_share_a_pass(
@@ -257,13 +257,13 @@ class TestFiles:
             assert ids(saved) == {query: found for query, found in ids(run).items() if found}
             assert retrieval.load(tmp_path / "runs/toy" / f"{name}.trec", collection) == saved
 
-    def test_what_is_said_of_them_is_of_the_plan(self, ranked, collection, tmp_path, plan):
+    def test_what_is_said_of_them_is_what_the_index_holds(self, ranked, collection, tmp_path, plan):
         runs, store = ranked
-        asked = plan("eos_last-causal", text_parameters=bm25.Parameters(k1=0.9))
+        asked = plan("eos_last-causal")
         found = retrieval.save(tmp_path, collection, runs, store.path, asked)
         assert json.loads(json.dumps(found)) == found
         assert found["fingerprint"] == collection.fingerprint
-        assert (found["split"], found["queries"], found["bm25"]["k1"]) == ("test", 13, 0.9)
+        assert (found["split"], found["queries"], found["bm25"]["k1"]) == ("test", 13, 1.5)
         assert found["encoders"] == {
             "eos_last-causal": build.encoders(store)["eos_last-causal"],
         }

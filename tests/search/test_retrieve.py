@@ -107,7 +107,7 @@ def test_hybrid_search_is_both_fused_by_their_ranks(toy_index, k):
         open_retriever(toy_index, "dense", variant="mean-causal"),
         open_retriever(toy_index, "bm25"),
     ]
-    whole = [retriever.search(QUERIES, 100) for retriever in retrievers]
+    whole = [retriever.search(QUERIES, 1000) for retriever in retrievers]
     expected = [rrf.fuse(rankings, k) for rankings in zip(*whole, strict=True)]
     assert open_retriever(toy_index, "hybrid", variant="mean-causal").search(QUERIES, k) == expected
 
