@@ -29,16 +29,16 @@ class Output(StrEnum):
 
 
 def run(
-    query: Annotated[
-        str | None,
-        typer.Argument(help="What to look for; - reads queries from stdin.", show_default=False),
-    ] = None,
     index: Annotated[
         str,
         typer.Option(
             "--index", "-i", help="The name of an index, or its directory.", show_default=False
         ),
-    ] = ...,  # type: ignore[assignment]  # typer's way to say required
+    ],
+    query: Annotated[
+        str | None,
+        typer.Argument(help="What to look for; - reads queries from stdin.", show_default=False),
+    ] = None,
     queries: Annotated[
         Path | None,
         typer.Option(
