@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 FLOP_A_TOKEN = 0.22e9  # of the default base: its products, and attention over 128 to 256 tokens
 
 PEERS = ("sentence-transformers float32", "sentence-transformers bfloat16")
-OURS = ("searchkit", "searchkit float32", "searchkit transformers bfloat16")
+OURS = ("searchkit", "searchkit float32", "searchkit bfloat16", "searchkit transformers bfloat16")
 SHARED = ("one pooling", "three poolings", "last_layer", "multi_layer")
 
 
@@ -97,6 +97,7 @@ def measure(names: Any, options: argparse.Namespace) -> dict[str, dict[str, floa
     speeds: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(options.rounds):
         for name, worker in workers.items():
+            time.sleep(0.3)  # until the threads of the one before have stopped waiting for work
             speeds[name].append(float(answer(worker, "round")))
     ends = {name: json.loads(answer(worker, "end")) for name, worker in workers.items()}
     vectors = {name: end.pop("vectors") for name, end in ends.items()}
@@ -182,7 +183,7 @@ def load(name: str, options: argparse.Namespace) -> Callable[[list[str]], tuple[
     device = torch.device(options.device)
     engine, dtype = "transformers" if "transformers" in name else None, torch.float32
     if name == "searchkit" or name in SHARED:
-        choice = calibration.choose(variants[0], language_models.resolve(options.base), device)
+        choice = calibration.choose(variants, language_models.resolve(options.base), device)
         engine, dtype = choice.engine, choice.dtype
     elif name.endswith("bfloat16"):
         dtype = torch.bfloat16

@@ -46,6 +46,7 @@ class DType(_Choice):
 
     float32 = "float32"
     bfloat16 = "bfloat16"
+    int8 = "int8"
 
 
 VariantNames = Annotated[

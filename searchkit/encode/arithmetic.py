@@ -1,4 +1,4 @@
-"""Float32 products at the speed of a processor's best library, as long as they stay float32.
+"""Floats that a processor multiplies quickly.
 
 By default torch multiplies float32 matrices with one library and may not choose a quicker one.
 Allowing "medium" precision lifts that; on some processors the quicker one is as exact as the other
@@ -29,3 +29,10 @@ def quicken_float32() -> bool:
     if error > _LARGEST_ERROR:
         torch.set_float32_matmul_precision(before)
     return bool(error <= _LARGEST_ERROR)
+
+
+def quick_float() -> torch.dtype:
+    """bfloat16 on a CPU that multiplies it, float32 on others, which would have to convert it."""
+    found = torch.cpu.get_capabilities()
+    has_it = any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return torch.bfloat16 if has_it else torch.float32

@@ -1,12 +1,13 @@
 """Which engine and which dtype: the fastest on this machine among those that are accurate enough.
 
-Measured once per base model, attention mode and machine, in a few seconds, and kept in
+Measured once per base model, attention mode, poolings and machine, in a few seconds, and kept in
 `places.home()/calibration.json`.
 """
 
 import json
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,16 @@ import torch
 
 from searchkit import catalog, files, places
 from searchkit.encode import embedder
+from searchkit.encode.arithmetic import quick_float
 from searchkit.encode.language_models import BaseModel
 from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
 
 LEAST_COSINE = 0.999  # to float32, for the worst of the calibration texts
-_DTYPES = (torch.float32, torch.bfloat16)
-_POOLINGS = ("mean", "eos_last")  # an average hides rounding, a single state shows it
+_DTYPES = (torch.float32, torch.bfloat16, torch.int8)
+# Stand in for poolings whose weights were never trained. An average of states hides rounding, a
+# single state shows it: int8 is often enough for the one and not for the other.
+_STAND_INS = ("mean", "eos_last")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,15 @@ def dtype_of(name: str) -> torch.dtype:
     return known[name]
 
 
+def dtype_for_queries(dtype: torch.dtype) -> torch.dtype:
+    """What to encode a few queries in, beside passages in that dtype.
+
+    Integers save time on a corpus; bringing the weights into that form would cost a query more than
+    it saves.
+    """
+    return quick_float() if dtype == torch.int8 else dtype
+
+
 def engine_for(base: BaseModel) -> str:
     """The engine that is taken for a base unless the user says otherwise."""
     folder = embedder.ENGINES
@@ -75,12 +88,12 @@ def engine_for(base: BaseModel) -> str:
 
 
 def choose(
-    variant: Variant, base: BaseModel, on: torch.device, *, engine: str | None = None
+    variants: Sequence[Variant], base: BaseModel, on: torch.device, *, engine: str | None = None
 ) -> Choice:
-    """The engine and dtype for a base and attention mode on a device; measured at the first call.
+    """The engine and dtype for a forward pass on a device; measured at the first call.
 
     Args:
-        variant: names base and attention; the rest of it plays no part.
+        variants: those that share the pass. Their base, attention and poolings count.
         base: the resolved base model.
         on: where to compute.
         engine: measure this engine instead of the one `engine_for` takes.
@@ -92,31 +105,35 @@ def choose(
         else f"{_processor()}, {torch.get_num_threads()} threads"
     )
     place = f"{on.type} {machine} torch {torch.__version__}"
-    key = f"{base.hash[:16]} {variant.attention} {engine} {place}"
+    poolings = {variant.pooling for variant in variants if not variant.trainable}
+    if len(poolings) < len({variant.pooling for variant in variants}):
+        poolings |= set(_STAND_INS)
+    probes = [
+        Variant(
+            attention=variants[0].attention,
+            pooling=pooling,
+            base=variants[0].base,
+            max_tokens=variants[0].max_tokens,
+        )
+        for pooling in sorted(poolings)
+    ]
+    names = "+".join(probe.name for probe in probes)
+    key = f"{base.hash[:16]} {names} {engine} {place}"
     path = places.home() / "calibration.json"
     kept = _read(path)
     if key not in kept:
-        kept = {**_read(path), key: _measure(variant, on, engine)}
+        kept = {**_read(path), key: _measure(probes, on, engine)}
         files.write_text(path, json.dumps(kept, indent=1, sort_keys=True) + "\n")
     row = kept[key]
     return Choice(engine, dtype_of(row["dtype"]), row["tokens_per_s"], row["cosine"])
 
 
-def _measure(variant: Variant, on: torch.device, engine: str) -> dict[str, Any]:
+def _measure(probes: Sequence[Variant], on: torch.device, engine: str) -> dict[str, Any]:
     """Time every dtype on about a thousand tokens; the fastest that stays close to float32 wins."""
-    probes = [
-        Variant(
-            attention=variant.attention,
-            pooling=pooling,
-            base=variant.base,
-            max_tokens=variant.max_tokens,
-        )
-        for pooling in _POOLINGS
-    ]
     texts = _texts()
     exact: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
-    for dtype in _DTYPES:
+    for dtype in catalog.load(embedder.ENGINES, engine).dtypes(on):
         try:
             loaded = embedder.load(probes, engine=engine, dtype=dtype, device=on)
             encoded = loaded.encode(texts)  # the first run also warms up
@@ -139,7 +156,7 @@ def _measure(variant: Variant, on: torch.device, engine: str) -> dict[str, Any]:
         )
     accurate = [row for row in rows if row["cosine"] >= LEAST_COSINE]
     if not accurate:  # not even float32 agrees with itself
-        raise BadInput(f"{variant.base} computes vectors that are not numbers; check its weights")
+        raise BadInput(f"{probes[0].base} computes vectors that are not numbers; check its weights")
     return max(accurate, key=lambda row: row["tokens_per_s"])
 
 

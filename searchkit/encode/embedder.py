@@ -166,7 +166,7 @@ class Embedder:
             "fingerprint": head.variant.fingerprint(self.base.hash),
             "dimension": head.dimension,
             "engine": self.engine_name,
-            "dtype": str(self.engine.dtype).removeprefix("torch."),
+            "dtype": _name(self.engine.dtype),
             "proof": self.verdict,
         }
 
@@ -294,6 +294,11 @@ def load(
         raise BadInput(
             f"the {engine} engine cannot run {base.name}: {reason}; use the transformers engine"
         )
+    if dtype not in (known := module.dtypes(device)):
+        raise BadInput(
+            f"the {engine} engine does not compute in {_name(dtype)} on {device}; it does in "
+            f"{', '.join(map(_name, known))}"
+        )
     _, last_layer = layer_range(variants[0], shape_of(base)[0])
     is_causal = catalog.load(ATTENTION, variants[0].attention).IS_CAUSAL
     loaded = module.load(
@@ -391,6 +396,10 @@ def _fill(
     """The next batch, of at most `budget` tokens but at least one text, and what is left."""
     taken = max(1, int(np.searchsorted(lengths[rows].cumsum(), budget, side="right")))
     return rows[:taken], rows[taken:]
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _out_of_memory(error: Exception) -> bool:

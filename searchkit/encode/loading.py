@@ -23,7 +23,7 @@ def open_embedders(
         variants: any; those that can share a pass do.
         device: such as "cuda"; the best there is by default.
         engine: a choice of encode/engines; the calibrated one by default.
-        dtype: "float32" or "bfloat16"; the calibrated one by default.
+        dtype: "float32", "bfloat16" or "int8"; the calibrated one by default.
         allow_untrained: let poolings pass whose weights were never trained.
 
     Raises:
@@ -48,7 +48,7 @@ def load_unproven(
     for group in embedder.share_a_pass(variants):
         base = language_models.resolve(group[0].base)
         if dtype is None:
-            choice = calibration.choose(group[0], base, on, engine=engine)
+            choice = calibration.choose(group, base, on, engine=engine)
             name, number = choice.engine, choice.dtype
         else:
             name, number = engine or calibration.engine_for(base), calibration.dtype_of(dtype)

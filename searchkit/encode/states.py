@@ -78,27 +78,33 @@ class Reader:
         """Whether this layer has to be handed over at all; the engine may skip the others."""
         return layer == self._last or (bool(self._summaries) and self._first <= layer)
 
-    def take(self, layer: int, states: Tensor) -> None:
+    def take(self, layer: int, states: Tensor, back: Tensor | None = None) -> None:
         """Read one layer.
 
         Args:
             layer: from 1, in ascending order.
             states: (S, D), any float dtype. The layer's output; the model's last one after its
-                final norm.
+                final norm. May change once this returns, but for the last layer's.
+            back: (D, D), orthogonal: an engine that turned the states says how to turn them back,
+                and summaries are few beside the tokens they are made of. None if it did not.
         """
         if not self.needs(layer):
             return
+
+        def turn(read: Tensor) -> Tensor:
+            return read if back is None else read @ back
+
         for name, kept in self._summaries.items():
             at_eos = name.startswith(LAYER_EOS)
             chosen = (states[self._ends] if at_eos else states).float()
             if not name.endswith(RAW):
                 chosen = unit_rms(chosen)
-            kept.append(chosen if at_eos else self._mean(chosen))
+            kept.append(turn(chosen if at_eos else self._mean(chosen)))
         if layer == self._last:
             if LAST_EOS in self.wanted:
-                self._kept[LAST_EOS] = states[self._ends].float()[:, None]
+                self._kept[LAST_EOS] = turn(states[self._ends].float())[:, None]
             if LAST_TOKENS in self.wanted:
-                self._kept[LAST_TOKENS] = states
+                self._kept[LAST_TOKENS] = turn(states)
 
     def read(self, name: str) -> tuple[Tensor, Tensor]:
         """What a pooling asked for, once the last layer was taken.

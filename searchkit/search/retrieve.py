@@ -231,7 +231,7 @@ def open_encoders(
             loaded = embedder.load(
                 group,
                 engine=engine,
-                dtype=calibration.dtype_of(dtype),
+                dtype=calibration.dtype_for_queries(calibration.dtype_of(dtype)),
                 device=calibration.device(device),
                 allow_untrained=True,  # whoever built the index was asked
             )

@@ -25,9 +25,9 @@ def base(tiny_model, tmp_path):
     return language_models.resolve(str(shutil.copytree(tiny_model("llama"), tmp_path / "model")))
 
 
-def choose(base, attention="causal", **how):
-    variant = parse(f"mean-{attention}", base=base.name)
-    return calibration.choose(variant, base, CPU, **how)
+def choose(base, attention="causal", poolings=("mean", "eos_last"), **how):
+    variants = [parse(f"{pooling}-{attention}", base=base.name) for pooling in poolings]
+    return calibration.choose(variants, base, CPU, **how)
 
 
 def kept():
@@ -70,8 +70,8 @@ def seconds_a_batch(monkeypatch):
     monkeypatch.setattr(packed, "load", lambda *args, **how: Ticking(real(*args, **how)))
     monkeypatch.setattr(calibration, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 
-    def set_(float32, bfloat16):
-        seconds.update({torch.float32: float32, torch.bfloat16: bfloat16})
+    def set_(float32, bfloat16, int8=9.0):
+        seconds.update({torch.float32: float32, torch.bfloat16: bfloat16, torch.int8: int8})
 
     return set_
 
@@ -121,7 +121,8 @@ def test_each_attention_engine_and_base_has_its_own_row(base, tiny_model):
     choose(other)
     rows = kept()
     assert len(rows) == 4
-    assert [sum(mode in key for key in rows) for mode in (" causal ", " bidirectional ")] == [3, 1]
+    modes = ("mean-causal ", "mean-bidirectional ")
+    assert [sum(mode in key for key in rows) for mode in modes] == [3, 1]
     assert sum(other.hash[:16] in key for key in rows) == 1
     assert all(f"torch {torch.__version__}" in key and "cpu" in key for key in rows)
     choose(base)
@@ -130,9 +131,33 @@ def test_each_attention_engine_and_base_has_its_own_row(base, tiny_model):
 
 def test_the_rest_of_a_variant_plays_no_part(base):
     first = choose(base)
-    other = parse("multi_layer-causal", base=base.name, max_tokens=9, last_layer=1, label="x")
-    assert calibration.choose(other, base, CPU) == first
+    other = parse("mean-causal", base=base.name, max_tokens=9, last_layer=1, label="x")
+    last = parse("eos_last-causal", base=base.name, dimension=8)
+    assert calibration.choose([other, last, other], base, CPU) == first
     assert len(kept()) == 1
+
+
+def test_poolings_that_need_training_are_stood_in_for(base):
+    first = choose(base, poolings=["multi_layer"])
+    assert choose(base, poolings=["eos_last", "mean"]) == first
+    assert choose(base, poolings=["last_layer", "mean"]) == first
+    assert len(kept()) == 1
+
+
+def test_every_set_of_poolings_is_measured_by_itself(base):
+    """Averages stay close in arithmetic where single states do not."""
+    choose(base, poolings=["mean"])
+    choose(base, poolings=["mean", "eos_last"])
+    assert sorted(key.split()[1] for key in kept()) == [
+        "eos_last-causal+mean-causal",
+        "mean-causal",
+    ]
+
+
+def test_queries_are_spared_the_preparation_of_integers():
+    assert calibration.dtype_for_queries(torch.int8) in (torch.bfloat16, torch.float32)
+    for dtype in (torch.bfloat16, torch.float32):
+        assert calibration.dtype_for_queries(dtype) == dtype
 
 
 @pytest.mark.parametrize("torn", ["", '{"a": {"dty', "[]", "null", "\x00\x00"])
@@ -162,8 +187,10 @@ def test_packed_is_taken_where_it_can_run(tiny_model, architecture):
 
 def test_an_unknown_dtype_is_refused_with_those_there_are():
     assert calibration.dtype_of("bfloat16") == torch.bfloat16
-    for name in ("int8", "float16", "torch.float32", ""):
-        with pytest.raises(BadInput, match=f"no dtype '{name}'; there are: float32, bfloat16"):
+    for name in ("int4", "float16", "torch.float32", ""):
+        with pytest.raises(
+            BadInput, match=f"no dtype '{name}'; there are: float32, bfloat16, int8"
+        ):
             calibration.dtype_of(name)
 
 

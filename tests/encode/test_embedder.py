@@ -533,7 +533,7 @@ def test_the_real_base_gives_what_the_designs_say(real_base, hidden_states, mode
     }
     for engine in catalog.names(embedder.ENGINES):
         on = torch.device("cpu")
-        choice = calibration.choose(exact.variants[0], exact.base, on, engine=engine)
+        choice = calibration.choose(exact.variants, exact.base, on, engine=engine)
         for least, dtype in ((0.9999, torch.float32), (0.999, choice.dtype)):
             loaded = open_real(real_base, designs, engine=engine, dtype=dtype)
             for name, vectors in loaded.encode(CLAIMS).vectors.items():

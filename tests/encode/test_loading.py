@@ -104,7 +104,7 @@ def test_an_engine_that_cannot_run_the_base_is_refused(tiny_model):
 @pytest.mark.parametrize(
     ("how", "error", "words"),
     [
-        ({"dtype": "int4"}, BadInput, "no dtype 'int4'; there are: float32, bfloat16"),
+        ({"dtype": "int4"}, BadInput, "no dtype 'int4'; there are: float32, bfloat16, int8"),
         ({"engine": "steam", "dtype": "float32"}, UnknownName, "there are: packed, transformers"),
         ({"engine": "steam"}, UnknownName, "there are: packed, transformers"),
         ({"device": "toaster"}, BadInput, "no device 'toaster'"),

@@ -39,8 +39,8 @@ class Disturbed:
             needs = staticmethod(reader.needs)
 
             @staticmethod
-            def take(layer, states):
-                reader.take(layer, meddle(batch, states))
+            def take(layer, states, back=None):
+                reader.take(layer, meddle(batch, states), back)
 
         self._engine.run(batch, Between)
 

@@ -4,11 +4,15 @@ The texts of a batch lie one after the other; only attention knows where one end
 read the same input are one product. The residual stream and the norms stay float32 whatever the
 products' dtype is, and norms keep their weights: folded into a bfloat16 product they would be
 rounded with it.
+
+With dtype int8 the projections into the feed-forward layers, half of all the work, are products of
+8-bit integers, and the rest is computed in the processor's best float.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,9 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional
 
+from searchkit.encode.arithmetic import quick_float
+from searchkit.encode.engines import _int8
+from searchkit.encode.engines._attending import Attending
 from searchkit.encode.states import Reader, TokenBatch
 from searchkit.errors import BadInput
 
@@ -51,6 +58,12 @@ def unsupported(config: dict[str, Any]) -> str | None:
     if config.get("quantization_config"):
         return "quantised weights, whose scales lie beside them"
     return None
+
+
+def dtypes(device: torch.device) -> tuple[torch.dtype, ...]:
+    """What this engine computes in on a device; float32 first."""
+    floats = (torch.float32, torch.bfloat16)
+    return (*floats, torch.int8) if _int8.supported(device) else floats
 
 
 def load(
@@ -97,13 +110,19 @@ class PackedEngine:
         device: torch.device,
     ) -> None:
         self.device, self.dtype = device, dtype
+        self._float = quick_float() if dtype == torch.int8 else dtype
+        # The residual stream is turned by it, and all weights that read or write the stream.
+        self._rotation = _int8.rotation(config["hidden_size"]) if dtype == torch.int8 else None
         self._is_causal = is_causal
         self._heads: int = config["num_attention_heads"]
         self._kv_heads: int = config.get("num_key_value_heads") or self._heads
         self._head_dim: int = config.get("head_dim") or config["hidden_size"] // self._heads
         self._eps: float = config["rms_norm_eps"]
         self._embedding = _required(weight, "embed_tokens.weight")
-        self._layers = [_Layer(weight, f"layers.{index}", dtype) for index in range(last_layer)]
+        self._layers = [
+            _Layer(weight, f"layers.{index}", self._float, self._head_dim, self._rotation)
+            for index in range(last_layer)
+        ]
         whole = last_layer == config["num_hidden_layers"]
         self._final = _required(weight, "norm.weight").float() if whole else None
         half = torch.arange(0, self._head_dim, 2, dtype=torch.float32, device=device)
@@ -113,119 +132,147 @@ class PackedEngine:
     def run(self, batch: TokenBatch, reader: Reader) -> None:
         """Compute one batch; the reader takes each layer, states (S, D) in the texts' order."""
         lengths: list[int] = batch.lengths.tolist()
-        groups = _equal_lengths(lengths)
-        cos, sin = self._rotation(lengths)
+        attending = Attending(
+            lengths, is_causal=self._is_causal, dtype=self._float, device=self.device
+        )
+        turns = self._turns(lengths)
         x = self._embedding[batch.ids.to(self.device)].float()  # (S, D), the residual stream
+        back = None
+        if self._rotation is not None:
+            x, back = x @ self._rotation, self._rotation.T
         for number, layer in enumerate(self._layers, start=1):
-            x = x + layer.output(self._attend(layer, x, groups, cos, sin)).float()
+            x += layer.output(self._attend(layer, x, attending, turns))
             value, gate = layer.gated(self._norm(x, layer.mlp_norm)).chunk(2, dim=-1)
-            x = x + layer.down(functional.silu(gate).mul_(value)).float()
-            final = number == len(self._layers) and self._final is not None
-            if final:
+            x += layer.down(functional.silu(gate).mul_(value))
+            if number == len(self._layers) and self._final is not None:
+                x, back = x if back is None else x @ back, None
                 x = functional.rms_norm(x, x.shape[-1:], self._final, self._eps)
-            reader.take(number, x)
+            reader.take(number, x, back)
 
-    def _attend(
-        self,
-        layer: "_Layer",
-        x: Tensor,
-        groups: list[tuple[int, int, int]],
-        cos: Tensor,
-        sin: Tensor,
-    ) -> Tensor:
+    def _attend(self, layer: "_Layer", x: Tensor, attending: Attending, turns: Tensor) -> Tensor:
         """(S, D) to (S, h x d_h): each token's mixture of the values of its own text."""
+        heads, kv_heads = self._heads, self._kv_heads
         qkv = layer.qkv(self._norm(x, layer.attention_norm)).view(
             len(x), -1, self._head_dim
         )  # (S, h + 2 h_kv, d_h)
-        q, k, v = qkv.split([self._heads, self._kv_heads, self._kv_heads], dim=1)
+        qk, v = qkv.split([heads + kv_heads, kv_heads], dim=1)
         if layer.q_norm is not None:
+            q, k = qk.split([heads, kv_heads], dim=1)
             q = functional.rms_norm(q, q.shape[-1:], layer.q_norm, self._eps)
             k = functional.rms_norm(k, k.shape[-1:], layer.k_norm, self._eps)
-        q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
-        mixed = torch.empty_like(q)
-        for start, texts, length in groups:
-            rows = slice(start, start + texts * length)
-            shape = (texts, length, -1, self._head_dim)
-            attended = functional.scaled_dot_product_attention(
-                q[rows].view(shape).transpose(1, 2),
-                k[rows].view(shape).transpose(1, 2),
-                v[rows].reshape(shape).transpose(1, 2),
-                is_causal=self._is_causal,
-                enable_gqa=self._heads != self._kv_heads,
-            )  # (texts, h, length, d_h)
-            mixed[rows] = attended.transpose(1, 2).flatten(0, 1)
-        return mixed.flatten(1)
+            qk = torch.cat([q, k], dim=1)
+        q, k = _turn(qk, turns).split([heads, kv_heads], dim=1)
+        return attending.mix(q, k, v)
 
-    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        """RMS norm in float32, for a product in the engine's dtype."""
-        return functional.rms_norm(x, x.shape[-1:], weight, self._eps).to(self.dtype)
+    def _norm(self, x: Tensor, weight: Tensor | None) -> Tensor:
+        return functional.rms_norm(x, x.shape[-1:], weight, self._eps)
 
-    def _rotation(self, lengths: list[int]) -> tuple[Tensor, Tensor]:
-        """Cosine and sine of every token's rotary angles, (S, 1, d_h) float32 each."""
+    def _turns(self, lengths: list[int]) -> Tensor:
+        """Every token's rotary angles as complex numbers of length 1, (S, 1, d_h / 2)."""
         longest = torch.arange(max(lengths), dtype=torch.float32, device=self.device)
         angles = torch.outer(longest, self._inverse_frequencies)
-        angles = torch.cat([angles, angles], dim=-1)
         places = torch.cat([torch.arange(length, device=self.device) for length in lengths])
-        return angles.cos()[places][:, None], angles.sin()[places][:, None]
+        return torch.polar(torch.ones_like(angles), angles)[places][:, None]
 
 
 class _Layer:
-    """The fused weights of one decoder layer."""
+    """The fused weights of one decoder layer.
+
+    Args:
+        weight: gives a weight of the model by its name.
+        name: of the layer, such as "layers.0".
+        dtype: of the products.
+        head_dim: the size of one attention head.
+        rotation: (D, D), orthogonal, by which the residual stream is turned; the projections into
+            the feed-forward layer then are 8-bit products. None for neither.
+    """
 
     def __init__(
-        self, weight: Callable[[str], Tensor | None], name: str, dtype: torch.dtype
+        self,
+        weight: Callable[[str], Tensor | None],
+        name: str,
+        dtype: torch.dtype,
+        head_dim: int,
+        rotation: Tensor | None,
     ) -> None:
         attention, mlp = f"{name}.self_attn", f"{name}.mlp"
-        self.attention_norm = _required(weight, f"{name}.input_layernorm.weight").float()
-        self.mlp_norm = _required(weight, f"{name}.post_attention_layernorm.weight").float()
+        norms = [
+            _required(weight, f"{name}.{norm}.weight").float()
+            for norm in ("input_layernorm", "post_attention_layernorm")
+        ]
 
-        def joined(*parts: str) -> Tensor:
-            return torch.cat([_required(weight, f"{part}.weight").to(dtype) for part in parts])
+        def reading(part: str, norm: Tensor) -> Tensor:
+            found = _required(weight, f"{part}.weight")
+            return found if rotation is None else (found.float() * norm) @ rotation
 
-        qkv = [f"{attention}.{part}_proj" for part in "qkv"]
-        self._qkv = joined(*qkv)
-        biases = [weight(f"{part}.bias") for part in qkv]
-        present = [bias for bias in biases if bias is not None]
-        if len(present) not in (0, len(qkv)):
+        def writing(part: str) -> tuple[Tensor, Tensor | None]:
+            found, bias = _required(weight, f"{part}.weight"), weight(f"{part}.bias")
+            if rotation is not None:
+                found = rotation.T @ found.float()
+                bias = None if bias is None else bias.float() @ rotation
+            return found.to(dtype), None if bias is None else bias.to(dtype)
+
+        def turned(part: str, found: Tensor) -> Tensor:
+            return _side_by_side(found, head_dim) if part in "qk" else found
+
+        weights = {part: reading(f"{attention}.{part}_proj", norms[0]) for part in "qkv"}
+        self._qkv = torch.cat([turned(part, found).to(dtype) for part, found in weights.items()])
+        biases = {part: weight(f"{attention}.{part}_proj.bias") for part in "qkv"}
+        present = [turned(part, bias) for part, bias in biases.items() if bias is not None]
+        if len(present) not in (0, len(biases)):
             raise BadInput(f"{attention} has biases for some of q, k and v only; use transformers")
         self._qkv_bias = torch.cat(present).to(dtype) if present else None
-        self.q_norm = _optional(weight, f"{attention}.q_norm.weight", dtype)
-        self.k_norm = _optional(weight, f"{attention}.k_norm.weight", dtype)
-        self._output = _required(weight, f"{attention}.o_proj.weight").to(dtype)
-        self._output_bias = _optional(weight, f"{attention}.o_proj.bias", dtype)
-        self._gated = joined(f"{mlp}.up_proj", f"{mlp}.gate_proj")
-        self._down = _required(weight, f"{mlp}.down_proj.weight").to(dtype)
+        scales = [weight(f"{attention}.{part}_norm.weight") for part in "qk"]
+        self.q_norm, self.k_norm = (
+            None if scale is None else _side_by_side(scale, head_dim).to(dtype) for scale in scales
+        )
+        self._output, self._output_bias = writing(f"{attention}.o_proj")
+        gated = torch.cat([reading(f"{mlp}.{part}_proj", norms[1]) for part in ("up", "gate")])
+        self._gated = (
+            partial(_linear, weight=gated.to(dtype))
+            if rotation is None
+            else _int8.Int8Product(gated, dtype)
+        )
+        self._down, _ = writing(f"{mlp}.down_proj")
+        # Rotated weights have the norms' weights in them.
+        folded = rotation is not None
+        self.attention_norm, self.mlp_norm = (None if folded else norm for norm in norms)
 
     def qkv(self, x: Tensor) -> Tensor:
-        return functional.linear(x, self._qkv, self._qkv_bias)
+        return _linear(x, self._qkv, self._qkv_bias)
 
     def output(self, x: Tensor) -> Tensor:
-        return functional.linear(x, self._output, self._output_bias)
+        return _linear(x, self._output, self._output_bias)
 
     def gated(self, x: Tensor) -> Tensor:
-        return functional.linear(x, self._gated)
+        product: Tensor = self._gated(x)
+        return product
 
     def down(self, x: Tensor) -> Tensor:
-        return functional.linear(x, self._down)
+        return _linear(x, self._down)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary position embedding, Su et al. 2021, arXiv:2104.09864, in Llama's halves layout."""
-    first, second = x.chunk(2, dim=-1)
-    return (x * cos + torch.cat([-second, first], dim=-1) * sin).to(x.dtype)
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A product in the dtype of its weight."""
+    product: Tensor = functional.linear(x.to(weight.dtype), weight, bias)
+    return product
 
 
-def _equal_lengths(lengths: list[int]) -> list[tuple[int, int, int]]:
-    """Neighbours of one length, one attention call each: (first token, texts, length)."""
-    groups: list[tuple[int, int, int]] = []
-    start = 0
-    for length in lengths:
-        if groups and groups[-1][2] == length:
-            groups[-1] = (groups[-1][0], groups[-1][1] + 1, length)
-        else:
-            groups.append((start, 1, length))
-        start += length
-    return groups
+def _turn(x: Tensor, turns: Tensor) -> Tensor:
+    """Rotary position embedding, Su et al. 2021, arXiv:2104.09864, of pairs side by side."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    turned: Tensor = torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
+    return turned
+
+
+def _side_by_side(rows: Tensor, head_dim: int) -> Tensor:
+    """Bring the two numbers that turn together next to each other, in each head's rows.
+
+    Llama's layout has them half a head apart. Queries and keys change alike, so their products stay
+    what they were, and a turn becomes one complex product.
+    """
+    halves: Tensor = rows.unflatten(0, (-1, 2, head_dim // 2))
+    return halves.transpose(1, 2).flatten(0, 2)
 
 
 def _rope(config: dict[str, Any]) -> dict[str, Any]:
@@ -266,10 +313,3 @@ def _required(weight: Callable[[str], Tensor | None], name: str) -> Tensor:
             f"config.json claims"
         )
     return found
-
-
-def _optional(
-    weight: Callable[[str], Tensor | None], name: str, dtype: torch.dtype
-) -> Tensor | None:
-    found = weight(name)
-    return None if found is None else found.to(dtype)

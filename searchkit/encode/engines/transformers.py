@@ -21,6 +21,11 @@ def unsupported(config: dict[str, Any]) -> str | None:
     return None
 
 
+def dtypes(device: torch.device) -> tuple[torch.dtype, ...]:
+    """What this engine computes in on a device; float32 first."""
+    return torch.float32, torch.bfloat16
+
+
 def load(
     folder: Path,
     config: dict[str, Any],
