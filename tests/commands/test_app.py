@@ -91,7 +91,7 @@ def test_choices_in_the_help_are_those_of_the_folders(searchkit):
         "index",
         "index toy --max-tokens 1",
         "index toy --b 1.5",
-        "index toy --dtype int8",
+        "index toy --dtype int4",
         "eval",
         "eval toy --depth 0",
         "eval toy --resamples 5",
