@@ -41,7 +41,8 @@ def test_each_text_attends_to_itself_alone(lengths, heads, kv_heads, is_causal, 
         torch.randn(sum(lengths), h, 16, generator=generator).to(dtype)
         for h in (heads, kv_heads, kv_heads)
     )
-    mixed = Attending(lengths, is_causal=is_causal, dtype=dtype, device=CPU).mix(q, k, v)
+    attending = Attending(lengths, is_causal=is_causal, dtype=dtype, device=CPU)
+    mixed = attending.mix(q / 4, k, v)  # scaled by the square root of 16
     assert mixed.dtype == dtype
     texts = (states.split(lengths) for states in (q, k, v))
     expected = torch.cat([alone(*text, is_causal) for text in zip(*texts, strict=True)])

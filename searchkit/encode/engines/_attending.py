@@ -69,7 +69,7 @@ class Attending:
         """Each token's mixture of the values of its own text.
 
         Args:
-            q: (S, h, d_h), h a multiple of h_kv.
+            q: (S, h, d_h), h a multiple of h_kv; scaled already, so that scores are q k.
             k: (S, h_kv, d_h)
             v: (S, h_kv, d_h)
 
@@ -92,7 +92,7 @@ class Attending:
             for states in (q, k, v)
         )
         mixed = functional.scaled_dot_product_attention(
-            q, k, v, is_causal=self._is_causal, enable_gqa=q.shape[1] != k.shape[1]
+            q, k, v, is_causal=self._is_causal, scale=1.0, enable_gqa=q.shape[1] != k.shape[1]
         )  # (texts, h, longest, d_h)
         return mixed.transpose(1, 2).flatten(0, 1)
 
@@ -108,7 +108,7 @@ def _plain(group: _Group, mask: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tens
         )
     texts, length, kv_heads, size = group.texts, group.longest, k.shape[1], k.shape[2]
     shared = q.shape[1] // kv_heads
-    q = (q * size**-0.5).view(texts, length, kv_heads, shared, size).permute(0, 2, 3, 1, 4)
+    q = q.reshape(texts, length, kv_heads, shared, size).permute(0, 2, 3, 1, 4)
     q = q.reshape(texts * kv_heads, shared * length, size)
     k = k.view(texts, length, kv_heads, size).permute(0, 2, 3, 1)
     k = k.reshape(texts * kv_heads, size, length)

@@ -216,15 +216,20 @@ class _Layer:
             return _side_by_side(found, head_dim) if part in "qk" else found
 
         weights = {part: reading(f"{attention}.{part}_proj", norms[0]) for part in "qkv"}
-        self._qkv = torch.cat([turned(part, found).to(dtype) for part, found in weights.items()])
         biases = {part: weight(f"{attention}.{part}_proj.bias") for part in "qkv"}
+        scales = {part: weight(f"{attention}.{part}_norm.weight") for part in "qk"}
+        # Attention's scale goes where the size of a query is made.
+        for made in (scales,) if scales["q"] is not None else (weights, biases):
+            if (found := made["q"]) is not None:
+                made["q"] = found.float() * head_dim**-0.5
+        self._qkv = torch.cat([turned(part, found).to(dtype) for part, found in weights.items()])
         present = [turned(part, bias) for part, bias in biases.items() if bias is not None]
         if len(present) not in (0, len(biases)):
             raise BadInput(f"{attention} has biases for some of q, k and v only; use transformers")
-        self._qkv_bias = torch.cat(present).to(dtype) if present else None
-        scales = [weight(f"{attention}.{part}_norm.weight") for part in "qk"]
+        self._qkv_bias = torch.cat([bias.to(dtype) for bias in present]) if present else None
         self.q_norm, self.k_norm = (
-            None if scale is None else _side_by_side(scale, head_dim).to(dtype) for scale in scales
+            None if scale is None else _side_by_side(scale, head_dim).to(dtype)
+            for scale in scales.values()
         )
         self._output, self._output_bias = writing(f"{attention}.o_proj")
         gated = torch.cat([reading(f"{mlp}.{part}_proj", norms[1]) for part in ("up", "gate")])
