@@ -63,12 +63,17 @@ class Variant:
     def __post_init__(self) -> None:
         catalog.load(ATTENTION, self.attention)
         module = catalog.load(POOLING, self.pooling)
-        known = set(options_of(module.build)) | set(options_of(module.reads))
-        if unknown := sorted(set(self.pooling_options) - known):
+        known = options_of(module.build) | options_of(module.reads)
+        if unknown := sorted(set(self.pooling_options) - set(known)):
             raise UnknownName(
                 f"{self.pooling} has no option {unknown[0]!r}; it has: "
                 f"{', '.join(sorted(known)) or 'none'}"
             )
+        for name, value in self.pooling_options.items():
+            _refuse_other_kinds(f"{self.pooling}'s {name}", value, known[name])
+        # Written out, so that a row means the same once a default has changed.
+        defaults = {name: option.default for name, option in known.items()}
+        object.__setattr__(self, "pooling_options", {**defaults, **self.pooling_options})
         for name in ("query_template", "passage_template"):
             template = getattr(self, name)
             if template.count("{text}") != 1:
@@ -161,7 +166,23 @@ def parse(text: str, **overrides: Any) -> Variant:
     return Variant(attention=attention, pooling=pooling, **given)
 
 
-def options_of(function: Any) -> list[str]:
-    """The names of a function's keyword-only arguments: a pooling's options."""
-    parameters = inspect.signature(function).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+def options_of(function: Any) -> dict[str, inspect.Parameter]:
+    """A function's keyword-only parameters by name: a pooling's options."""
+    parameters = inspect.signature(function).parameters
+    return {
+        name: parameter
+        for name, parameter in parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+
+
+def _refuse_other_kinds(name: str, value: Any, option: inspect.Parameter) -> None:
+    """Numbers have to be positive and of the kind the option says; a whole number is a float."""
+    kind = option.annotation
+    is_bool = isinstance(value, bool)
+    fits = isinstance(value, kind | int if kind is float else kind) and is_bool == (kind is bool)
+    if not fits:
+        wanted = kind.__name__ if isinstance(kind, type) else str(kind)
+        raise BadInput(f"{name} is {value!r}; it must be of type {wanted}")
+    if not is_bool and value is not None and value <= 0:
+        raise BadInput(f"{name} is {value}; it must be more than 0")

@@ -22,15 +22,21 @@ def numbers(least):
 def variants(draw):
     pooling = draw(st.sampled_from(catalog.names(POOLING)))
     module = catalog.load(POOLING, pooling)
-    options = [*options_of(module.build), *options_of(module.reads)]
+    options = options_of(module.build) | options_of(module.reads)
     first = draw(st.integers(1, 40))
     return Variant(
         attention=draw(st.sampled_from(catalog.names(ATTENTION))),
         pooling=pooling,
         base=draw(st.text(min_size=1, max_size=8)),
         pooling_options={
-            name: draw(st.one_of(st.booleans(), st.integers(1, 9), st.floats(0, 1)))
-            for name in options
+            name: draw(
+                {
+                    bool: st.booleans(),
+                    float: st.floats(0, 1, exclude_min=True),
+                    int: st.integers(1, 9),
+                }.get(option.annotation, numbers(1))
+            )
+            for name, option in options.items()
             if draw(st.booleans())
         },
         first_layer=first,
@@ -224,3 +230,39 @@ def test_the_order_of_options_does_not_count():
 def test_a_pooling_with_weights_is_trainable():
     trainable = {name for name in catalog.names(POOLING) if parse(f"{name}-causal").trainable}
     assert trainable == {"last_layer", "multi_layer"}
+
+
+@pytest.mark.parametrize(
+    ("pooling", "option", "value", "complaint"),
+    [
+        ("last_layer", "latents", "8", "last_layer's latents is '8'; it must be of type int"),
+        ("last_layer", "latents", 0, "last_layer's latents is 0; it must be more than 0"),
+        ("last_layer", "latents", None, "latents is None; it must be of type int"),
+        ("last_layer", "heads", 2.5, r"heads is 2.5; it must be of type int \| None"),
+        ("last_layer", "latent_scale", -1.0, "latent_scale is -1.0; it must be more than 0"),
+        ("last_layer", "head_dim", True, "head_dim is True; it must be of type int"),
+        ("multi_layer", "normalise_states", 1, "normalise_states is 1; it must be of type bool"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_refused_before_anything_is_loaded(
+    pooling, option, value, complaint
+):
+    with pytest.raises(BadInput, match=complaint):
+        Variant(attention="causal", pooling=pooling, pooling_options={option: value})
+
+
+def test_options_that_are_left_out_are_written_out():
+    """A default that changes one day must not change what an index's row means."""
+    variant = parse("last_layer-causal", pooling_options={"latents": 8})
+    assert variant.to_row()["pooling_options"] == {
+        "latents": 8,
+        "heads": None,
+        "head_dim": 64,
+        "ff_multiplier": 4,
+        "latent_scale": 0.02,
+    }
+    spelt_out = parse("last_layer-causal", pooling_options={"latents": 8, "head_dim": 64})
+    assert spelt_out == variant
+    assert spelt_out.fingerprint("x") == variant.fingerprint("x")
+    whole = parse("last_layer-causal", pooling_options={"latents": 8, "latent_scale": 1})
+    assert whole.fingerprint("x") != variant.fingerprint("x")
