@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 FLOP_A_TOKEN = 0.22e9  # of the default base: its products, and attention over 128 to 256 tokens
 
 PEERS = ("sentence-transformers float32", "sentence-transformers bfloat16")
-OURS = ("searchkit", "searchkit float32", "searchkit bfloat16", "searchkit transformers bfloat16")
+OURS = ("searchkit", "searchkit float32", "searchkit int8", "searchkit transformers bfloat16")
 SHARED = ("one pooling", "three poolings", "last_layer", "multi_layer")
 
 
@@ -185,8 +185,8 @@ def load(name: str, options: argparse.Namespace) -> Callable[[list[str]], tuple[
     if name == "searchkit" or name in SHARED:
         choice = calibration.choose(variants, language_models.resolve(options.base), device)
         engine, dtype = choice.engine, choice.dtype
-    elif name.endswith("bfloat16"):
-        dtype = torch.bfloat16
+    elif name.endswith(("bfloat16", "int8")):
+        dtype = getattr(torch, name.split()[-1])
     engine = engine or calibration.engine_for(language_models.resolve(options.base))
     loaded = embedder.load(
         variants, engine=engine, dtype=dtype, device=device, allow_untrained=True

@@ -117,7 +117,8 @@ DeviceOption = Annotated[
 DTypeOption = Annotated[
     DType | None,
     typer.Option(
-        help="What to compute in. [default: the fastest that is accurate here]",
+        help="What to compute in; int8 is the fastest and least exact. "
+        "[default: the fastest float that is accurate here]",
         show_default=False,
         rich_help_panel="Computing",
     ),

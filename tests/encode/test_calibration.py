@@ -144,6 +144,12 @@ def test_poolings_that_need_training_are_stood_in_for(base):
     assert len(kept()) == 1
 
 
+def test_integers_are_never_chosen_only_asked_for(base, seconds_a_batch):
+    seconds_a_batch(float32=3.0, bfloat16=2.0, int8=0.1)
+    assert choose(base, poolings=["mean"]).dtype == torch.bfloat16
+    assert calibration.dtype_of("int8") == torch.int8
+
+
 def test_every_set_of_poolings_is_measured_by_itself(base):
     """Averages stay close in arithmetic where single states do not."""
     choose(base, poolings=["mean"])
