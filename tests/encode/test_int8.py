@@ -52,3 +52,10 @@ def test_tokens_do_not_share_a_scale():
     product = _int8.Int8Product(weight, torch.float32)
     louder = x * torch.tensor([1.0, 1e4, 1.0, 1.0])[:, None]
     assert torch.equal(product(louder)[[0, 2, 3]], product(x)[[0, 2, 3]])
+
+
+def test_coarse_inputs_do_not_overflow():
+    """The largest number of a row, over its scale, is 127 exactly, whatever the input's dtype."""
+    generator = torch.Generator().manual_seed(0)
+    weight, x = (torch.randn(rows, 96, generator=generator) for rows in (320, 256))
+    assert relative_error(weight, x.bfloat16()) < 0.015

@@ -42,7 +42,8 @@ class Int8Product:
         self._zeros = torch.zeros(len(rows), dtype=torch.int32)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(S, D) float32 to (S, O)."""
+        """(S, D) to (S, O)."""
+        x = x.float()  # a coarser quotient may round to 128, which has no place in 8 bits
         scales = x.abs().amax(dim=1, keepdim=True).clamp_min_(1e-12).div_(127)
         # Unsigned with its zero at 128: what processors multiply with signed weights.
         rows = (x / scales).round_().add_(128).to(torch.uint8)
