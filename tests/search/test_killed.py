@@ -112,7 +112,8 @@ def test_a_build_that_is_killed_again_and_again_ends_as_an_unbroken_one(
 
 
 def test_a_build_that_is_interrupted_says_that_nothing_is_lost(home, write_corpus, tiny_model):
-    corpus = write_corpus([(str(i), "", "rain and wind " * 9) for i in range(3000)], name="long")
+    # Long enough that the signal comes in the middle of it on a busy machine, too.
+    corpus = write_corpus([(str(i), "", "rain and wind " * 80) for i in range(3000)], name="long")
     base = str(tiny_model("llama"))
     command = [sys.executable, "-m", "searchkit", "index", str(corpus.path), "--base", base]
     command += ["--variant", "mean-causal", "--dtype", "float32"]
