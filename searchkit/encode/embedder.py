@@ -4,6 +4,7 @@ Variants that differ in their pooling alone share one forward pass.
 """
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -19,12 +20,14 @@ from searchkit import catalog
 from searchkit.encode import language_models, tokens
 from searchkit.encode.arithmetic import quicken_float32
 from searchkit.encode.language_models import BaseModel
-from searchkit.encode.states import Reader, TokenBatch
+from searchkit.encode.memory import Memory, key_of
+from searchkit.encode.states import LAST_TOKENS, LAYER_EOS, LAYER_MEANS, Reader, TokenBatch
 from searchkit.encode.variant import ATTENTION, POOLING, Variant, options_of
 from searchkit.errors import BadInput, NeedsTraining, SearchkitError
 
 ENGINES = "searchkit.encode.engines"
 BATCH_TOKENS = 1536  # where CPU throughput is flat: 512 and 4096 are within 6 % of it
+_POOLED_AT_ONCE = 256  # texts whose remembered states are pooled in one go
 BATCH_TOKENS_GPU = 32_768  # enough to fill a GPU; a smaller one halves it until it fits
 # On a CPU torch raises a plain RuntimeError, which only its text tells apart: the allocator's,
 # oneDNN's, C++'s own.
@@ -105,6 +108,7 @@ class Embedder:
         engine: loaded with their attention mode and last layer.
         batch_tokens: how many tokens are computed at once; by default what suits the device.
         allow_untrained: let poolings pass whose weights were never trained.
+        memory: where what the engine computes is kept and looked up; None keeps nothing.
 
     Raises:
         NeedsTraining: a variant's pooling has weights, and none were trained.
@@ -119,6 +123,7 @@ class Embedder:
         engine_name: str = "",
         batch_tokens: int | None = None,
         allow_untrained: bool = False,
+        memory: Memory | None = None,
     ) -> None:
         self.variants = tuple(variants)
         self.base = base
@@ -128,6 +133,7 @@ class Embedder:
         self.batch_tokens = batch_tokens or (BATCH_TOKENS if on_cpu else BATCH_TOKENS_GPU)
         self.tokenizer = tokens.TextTokenizer(base.folder, base.config)
         self.verdict: dict[str, Any] = {}
+        self.memory = memory
         depth, dim = shape_of(base)
         self._shared = self.variants[0]
         longest = base.config.get("max_position_embeddings") or self._shared.max_tokens
@@ -191,45 +197,141 @@ class Embedder:
         self, prepared: Sequence[tokens.TokenisedText], on_batch: OnBatch = _ignore
     ) -> Encoded:
         """Encode tokenised texts, longest first: what memory it takes shows at the start."""
+        if self.memory is None or not prepared:
+            vectors = self._in_batches(prepared, self._vectors, on_batch)
+            for head in self._heads:  # of no texts too
+                vectors.setdefault(head.variant.name, head.none())
+        else:
+            slots = self._remembered(prepared, {head.slot: head for head in self._heads}, on_batch)
+            vectors = {head.variant.name: head.of_rows(slots[head.slot]) for head in self._heads}
+        computed = sum(len(text.ids) for text in prepared)
+        return Encoded(vectors, computed, sum(text.truncated for text in prepared))
+
+    def summaries(
+        self, prepared: Sequence[tokens.TokenisedText], reads: str, on_batch: OnBatch = _ignore
+    ) -> npt.NDArray[np.float32]:
+        """What a pooling would read of tokenised texts, before any pooling.
+
+        Args:
+            prepared: at least one text.
+            reads: a name out of `states.ALL` whose size does not depend on the text's: any but
+                that of the tokens.
+            on_batch: told the texts and tokens of each batch done.
+
+        Returns:
+            (N, 1, D) or (N, L, D), float32; from float16 where the embedder has a memory and
+            states have unit RMS.
+        """
+        if self.memory is None:
+            read = self._in_batches(prepared, lambda texts: self._read(texts, {reads}), on_batch)
+            return read[reads]
+        rows: npt.NDArray[np.float32] = self._remembered(prepared, {reads: None}, on_batch)[reads]
+        return rows.astype(np.float32)
+
+    def _remembered(
+        self,
+        prepared: Sequence[tokens.TokenisedText],
+        slots: dict[str, "_Head | None"],
+        on_batch: OnBatch,
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Rows by slot, out of the memory; what it does not know yet is computed for it."""
+        assert self.memory is not None
+        keys = [self._key(text) for text in prepared]
+        known = [self.memory.knows([*slots], key) for key in keys]
+        if any(known):
+            on_batch(sum(known), 0)
+        unknown = {
+            key: text for key, text, old in zip(keys, prepared, known, strict=True) if not old
+        }
+        if unknown:
+            start = time.perf_counter()
+            computed = self._in_batches(
+                [*unknown.values()], lambda texts: self._slots(texts, slots), on_batch
+            )
+            if twice := len(prepared) - sum(known) - len(unknown):
+                on_batch(twice, 0)
+            self.memory.add(
+                [*unknown],
+                computed,
+                tokens=sum(len(text.ids) for text in unknown.values()),
+                seconds=time.perf_counter() - start,
+            )
+        return {slot: self.memory.rows(slot, keys) for slot in slots}
+
+    def _key(self, text: tokens.TokenisedText) -> str:
+        left_out = 0 if self._shared.pool_instruction else text.instruction
+        return key_of(text.ids.astype("<i8").tobytes(), str(left_out).encode())
+
+    def _in_batches(
+        self,
+        prepared: Sequence[tokens.TokenisedText],
+        compute: Callable[[Sequence[tokens.TokenisedText]], dict[str, npt.NDArray[Any]]],
+        on_batch: OnBatch,
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Rows by name in the order of the texts; a batch that does not fit is halved."""
         lengths = np.array([len(text.ids) for text in prepared])
         order = np.argsort(-lengths, kind="stable")
-        vectors = {
-            head.variant.name: np.empty((len(prepared), head.dimension), dtype=np.float32)
-            for head in self._heads
-        }
+        rows: dict[str, npt.NDArray[Any]] = {}
         while len(order):
-            rows, rest = _fill(order, lengths, self.batch_tokens)
+            chosen, rest = _fill(order, lengths, self.batch_tokens)
             try:
-                pooled = self._forward([prepared[row] for row in rows])
+                parts = compute([prepared[row] for row in chosen])
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
-                if len(rows) == 1:
+                if len(chosen) == 1:
                     raise SearchkitError(
-                        f"not enough memory for one text of {lengths[rows[0]]} tokens; "
+                        f"not enough memory for one text of {lengths[chosen[0]]} tokens; "
                         "lower --max-tokens or take a smaller base model"
                     ) from error
                 self.batch_tokens = (
-                    int(lengths[rows].sum()) // 2
+                    int(lengths[chosen].sum()) // 2
                 )  # for good: the next batch would not fit either
                 continue
-            for name, part in pooled.items():
-                vectors[name][rows] = part
-            on_batch(len(rows), int(lengths[rows].sum()))
+            for name, part in parts.items():
+                if name not in rows:
+                    rows[name] = np.empty((len(prepared), *part.shape[1:]), dtype=part.dtype)
+                rows[name][chosen] = part
+            on_batch(len(chosen), int(lengths[chosen].sum()))
             order = rest
-        return Encoded(vectors, int(lengths.sum()), sum(text.truncated for text in prepared))
+        return rows
+
+    def _vectors(self, texts: Sequence[tokens.TokenisedText]) -> dict[str, npt.NDArray[Any]]:
+        reader = self._run(texts, {head.reads for head in self._heads})
+        return {head.variant.name: head.vectors(*reader.read(head.reads)) for head in self._heads}
+
+    def _slots(
+        self, texts: Sequence[tokens.TokenisedText], slots: dict[str, "_Head | None"]
+    ) -> dict[str, npt.NDArray[Any]]:
+        """As `memory` keeps them: vectors where a pooling reads tokens, else what it reads."""
+        reader = self._run(texts, {head.reads if head else slot for slot, head in slots.items()})
+        rows: dict[str, npt.NDArray[Any]] = {}
+        for slot, head in slots.items():
+            if head is not None and head.reads == LAST_TOKENS:
+                rows[slot] = head.vectors(*reader.read(LAST_TOKENS))
+            else:
+                # Half the bytes; of states at unit RMS float16 keeps three more bits than the
+                # bfloat16 that most of them were computed in.
+                halved = slot in (LAYER_EOS, LAYER_MEANS)
+                states, _ = reader.read(slot)
+                rows[slot] = states.to(torch.float16 if halved else torch.float32).cpu().numpy()
+        return rows
+
+    def _read(
+        self, texts: Sequence[tokens.TokenisedText], reads: set[str]
+    ) -> dict[str, npt.NDArray[Any]]:
+        reader = self._run(texts, reads)
+        return {name: reader.read(name)[0].float().cpu().numpy() for name in reads}
 
     @torch.inference_mode()
-    def _forward(self, texts: Sequence[tokens.TokenisedText]) -> dict[str, Vectors]:
+    def _run(self, texts: Sequence[tokens.TokenisedText], reads: set[str]) -> Reader:
         batch = tokens.batch(texts, pool_instruction=self._shared.pool_instruction).to(
             self.engine.device
         )
         first, last = self.layers
-        reader = Reader(
-            {head.reads for head in self._heads}, batch, first_layer=first, last_layer=last
-        )
+        reader = Reader(reads, batch, first_layer=first, last_layer=last)
         self.engine.run(batch, reader)
-        return {head.variant.name: head.vectors(*reader.read(head.reads)) for head in self._heads}
+        return reader
 
 
 class _Head:
@@ -260,7 +362,31 @@ class _Head:
                 dim, layers[1] - layers[0] + 1, **_options(variant, module, "build")
             )
         self.pooling = pooling.to(device).eval()
+        self._device = device
 
+    @property
+    def slot(self) -> str:
+        """Under what name a memory keeps what this pooling makes of a text, or reads of it."""
+        if self.reads == LAST_TOKENS:
+            return f"vectors-{self.variant.fingerprint('')}"
+        return self.reads
+
+    def none(self) -> Vectors:
+        """The vectors of no texts."""
+        return np.empty((0, self.dimension), dtype=np.float32)
+
+    def of_rows(self, rows: npt.NDArray[Any]) -> Vectors:
+        """Rows of this pooling's slot to vectors, (N, dimension)."""
+        if self.reads == LAST_TOKENS or not len(rows):
+            return rows if len(rows) else self.none()
+        parts = []
+        for start in range(0, len(rows), _POOLED_AT_ONCE):
+            states = torch.from_numpy(rows[start : start + _POOLED_AT_ONCE]).to(self._device)
+            mask = torch.ones(states.shape[:2], dtype=torch.bool, device=self._device)
+            parts.append(self.vectors(states, mask))
+        return np.concatenate(parts)
+
+    @torch.inference_mode()
     def vectors(self, states: Tensor, mask: Tensor) -> Vectors:
         """(B, N, D) to (B, dimension), float32, rows of unit length."""
         pooled: Tensor = self.pooling(states, mask)[:, : self.dimension]
@@ -287,6 +413,18 @@ def load(
         allow_untrained: see `Embedder`.
     """
     base = language_models.resolve(variants[0].base)
+    loaded = load_engine(variants[0], base, engine=engine, dtype=dtype, device=device)
+    return Embedder(variants, base, loaded, engine_name=engine, allow_untrained=allow_untrained)
+
+
+def load_engine(
+    variant: Variant, base: BaseModel, *, engine: str, dtype: torch.dtype, device: torch.device
+) -> Engine:
+    """Load a base model into an engine, with the attention mode and depth of a variant.
+
+    Raises:
+        BadInput: the engine cannot run that model, or not in that dtype on that device.
+    """
     if device.type == "cpu" and dtype == torch.float32:
         quicken_float32()
     module = catalog.load(ENGINES, engine)
@@ -299,9 +437,9 @@ def load(
             f"the {engine} engine does not compute in {_name(dtype)} on {device}; it does in "
             f"{', '.join(map(_name, known))}"
         )
-    _, last_layer = layer_range(variants[0], shape_of(base)[0])
-    is_causal = catalog.load(ATTENTION, variants[0].attention).IS_CAUSAL
-    loaded = module.load(
+    _, last_layer = layer_range(variant, shape_of(base)[0])
+    is_causal = catalog.load(ATTENTION, variant.attention).IS_CAUSAL
+    loaded: Engine = module.load(
         base.folder,
         base.config,
         is_causal=is_causal,
@@ -309,7 +447,7 @@ def load(
         dtype=dtype,
         device=device,
     )
-    return Embedder(variants, base, loaded, engine_name=engine, allow_untrained=allow_untrained)
+    return loaded
 
 
 def refuse_untrained(variants: Sequence[Variant]) -> None:

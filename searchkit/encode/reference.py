@@ -1,17 +1,21 @@
 """Reference embedders: sentence-transformers models, what people use today, in the same table."""
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from blake3 import blake3
 
 from searchkit.encode.embedder import Encoded, OnBatch, Role
+from searchkit.encode.memory import Memory, key_of
 from searchkit.errors import BadInput, EmptyText, MissingExtra
 
 PREFIX = "st:"
+_SLOT = "vectors"
 # What the library reads of a folder: settings, weights, vocabularies.
 _READ = (".json", ".safetensors", ".bin", ".txt", ".model")
 
@@ -40,13 +44,21 @@ class ReferenceEmbedder:
         name: what tables call it.
         folder: where it lies; nothing is downloaded and no code in it is run.
         device: where to compute, such as "cpu"; by default the best there is.
+        memories: where what models compute is kept by content; None keeps nothing.
 
     Raises:
         MissingExtra: sentence-transformers is not installed.
         BadInput: the folder holds no such model.
     """
 
-    def __init__(self, name: str, folder: Path, *, device: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        device: str | None = None,
+        memories: Path | None = None,
+    ) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at the first import
         if not (folder / "modules.json").is_file():
             raise BadInput(
@@ -71,6 +83,7 @@ class ReferenceEmbedder:
                 f"{(str(error).splitlines() or [type(error).__name__])[0]}"
             ) from error
         self._hash = _hash(folder)
+        self.memory = Memory(memories / key_of(self._hash.encode())) if memories else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,26 +137,48 @@ class ReferenceEmbedder:
     ) -> Encoded:
         """Encode with the prompts that the model's makers gave to queries and to documents."""
         texts, role = prepared
-        encode = self._model.encode_query if role == "query" else self._model.encode_document
-        vectors = encode(
-            texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
-        )
         limit = self._model.max_seq_length or 0
         # Through the Rust tokenizer itself: the wrapper around it would cut, and warn about what it
         # did not cut.
         backend = self._model.tokenizer.backend_tokenizer
         backend.no_truncation()
         backend.no_padding()
-        lengths = np.array([len(encoded.ids) for encoded in backend.encode_batch_fast(texts)])
-        counted = int(np.minimum(lengths, limit or lengths).sum())
-        if on_batch:
-            on_batch(len(texts), counted)
-        shape = (len(texts), self.dimension(self.name))  # of no texts too
-        return Encoded(
-            {self.name: np.ascontiguousarray(vectors, dtype=np.float32).reshape(shape)},
-            counted,
-            int((lengths > limit).sum()) if limit else 0,
+        lengths = np.array(
+            [len(encoded.ids) for encoded in backend.encode_batch_fast(texts)], dtype=np.int64
         )
+        counted = np.minimum(lengths, limit or lengths)
+        vectors = self._vectors(texts, role, counted)
+        if on_batch:
+            on_batch(len(texts), int(counted.sum()))
+        truncated = int((lengths > limit).sum()) if limit else 0
+        return Encoded({self.name: vectors}, int(counted.sum()), truncated)
+
+    def _vectors(
+        self, texts: list[str], role: Role, tokens: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """(N, D) unit vectors; out of the memory where there is one."""
+        if self.memory is None or not texts:
+            return self._computed(texts, role)
+        keys = [key_of(role.encode(), text.encode()) for text in texts]
+        unknown = {key: row for row, key in enumerate(keys) if not self.memory.knows([_SLOT], key)}
+        if unknown:
+            start = time.perf_counter()
+            computed = self._computed([texts[row] for row in unknown.values()], role)
+            self.memory.add(
+                [*unknown],
+                {_SLOT: computed},
+                tokens=int(tokens[[*unknown.values()]].sum()),
+                seconds=time.perf_counter() - start,
+            )
+        return self.memory.rows(_SLOT, keys)
+
+    def _computed(self, texts: list[str], role: Role) -> npt.NDArray[np.float32]:
+        encode = self._model.encode_query if role == "query" else self._model.encode_document
+        vectors = encode(
+            texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True
+        )
+        shape = (len(texts), self.dimension(self.name))  # of no texts too
+        return np.ascontiguousarray(vectors, dtype=np.float32).reshape(shape)
 
 
 def _hash(folder: Path) -> str:

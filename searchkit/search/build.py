@@ -39,6 +39,8 @@ class Plan:
             one.
         device, engine, dtype: see `encode.loading.open_embedders`.
         allow_untrained: let poolings pass whose weights were never trained.
+        memories: where what models compute is kept by content, so that the same text is encoded
+            once for many indexes; None keeps it in the index alone.
         replace: put the corpus in the place of another one that the directory holds.
     """
 
@@ -50,6 +52,7 @@ class Plan:
     engine: str | None = None
     dtype: str | None = None
     allow_untrained: bool = False
+    memories: Path | None = None
     replace: bool = False
 
 
@@ -249,7 +252,7 @@ def _variants(
 ) -> None:
     if not plan.variants:
         return
-    from searchkit.encode.loading import open_embedders  # torch loads here, not with the room
+    from searchkit.encode import loading  # torch loads here, not with the room
 
     there = encoders(store)
     missing = []
@@ -261,12 +264,16 @@ def _variants(
         same = all(held.get(key) == value for key, value in wanted.items())
         if not (same and _is_whole(store, _part("vectors", variant.name), watcher)):
             missing.append(variant)
-    opened = open_embedders(
-        missing,
-        device=plan.device,
-        engine=plan.engine,
-        dtype=plan.dtype,
-        allow_untrained=plan.allow_untrained,
+    how: dict[str, Any] = {
+        "device": plan.device,
+        "engine": plan.engine,
+        "dtype": plan.dtype,
+        "allow_untrained": plan.allow_untrained,
+    }
+    opened = (
+        loading.remember(missing, plan.memories, **how)
+        if plan.memories
+        else loading.open_embedders(missing, **how)
     )
     for embedder in opened:
         _encode(store, draft, texts, embedder, watcher)
@@ -283,7 +290,7 @@ def _references(
     for name, folder in plan.references:
         from searchkit.encode.reference import ReferenceEmbedder
 
-        embedder = ReferenceEmbedder(name, folder, device=plan.device)
+        embedder = ReferenceEmbedder(name, folder, device=plan.device, memories=plan.memories)
         same = there.get(name, {}).get("fingerprint") == embedder.facts(name)["fingerprint"]
         if same and _is_whole(store, _part("vectors", name), watcher):
             watcher.done(Done(name, True, there[name]))
