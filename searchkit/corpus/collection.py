@@ -7,21 +7,17 @@ held of a corpus is the set of its ids.
 Source: Thakur et al. 2021, BEIR, https://github.com/beir-cellar/beir.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from blake3 import blake3
-
 from searchkit.corpus.judgements import read_judgements
 from searchkit.corpus.lines import Line, identifier, json_object, lines, string
+from searchkit.corpus.notes import hashed, note, some
 from searchkit.corpus.queries import numbered_queries
 from searchkit.errors import BadInput
 from searchkit.records import Document, Judgement, Query
-
-_EXAMPLES = 3  # ids that a note gives as examples
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Corpus:
         Raises:
             BadInput: as for `documents`.
         """
-        return _hashed([one.doc_id, one.title, one.text] for one in self.documents())
+        return hashed([one.doc_id, one.title, one.text] for one in self.documents())
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -71,7 +67,7 @@ class Corpus:
             BadInput: as for `documents`.
         """
         bare = [one.doc_id for one in self._all_documents() if not joined(one)]
-        return _note("documents with neither title nor text", bare, "left out of the corpus")
+        return note("documents with neither title nor text", bare, "left out of the corpus")
 
     def _all_documents(self) -> Iterator[Document]:
         seen: set[str] = set()
@@ -125,7 +121,7 @@ class Collection:
         """
         queries = [[query.query_id, query.text] for query in self.queries]
         judgements = [[one.query_id, one.doc_id, one.grade] for one in self.judgements]
-        return _hashed([self.corpus.fingerprint, queries, judgements])
+        return hashed([self.corpus.fingerprint, queries, judgements])
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -140,7 +136,7 @@ class Collection:
         return (
             *self.corpus.notes,
             *self.remarks,
-            *_note(
+            *note(
                 "judged documents that the corpus does not hold",
                 list(missing),
                 "no system can find them, as in trec_eval",
@@ -190,8 +186,8 @@ def open_collection(
     chosen = tuple(query for query in found if query.query_id in judged and query.text.strip())
     if not chosen:
         raise BadInput(
-            f"no query of {source} is judged in {qrels}: here the ids are {_some(list(judged))}, "
-            f"there {_some([query.query_id for query in found]) or 'none'}; "
+            f"no query of {source} is judged in {qrels}: here the ids are {some(list(judged))}, "
+            f"there {some([query.query_id for query in found]) or 'none'}; "
             "give the two files of one collection"
         )
     remarks = _remarks(judgements, found, chosen)
@@ -217,27 +213,22 @@ def _remarks(
     with_text = {query.query_id for query in chosen}
     answered = {judgement.query_id for judgement in judgements if judgement.grade > 0}
     return (
-        *_note(
+        *note(
             "judged queries without text",
             [query_id for query_id in judged if query_id not in with_text],
             "not searched for: every system scores 0",
         ),
-        *_note(
+        *note(
             "judged queries without a relevant document",
             [query_id for query_id in judged if query_id not in answered],
             "every system scores 0, as in trec_eval",
         ),
-        *_note(
+        *note(
             "queries without judgements",
             [query.query_id for query in found if query.query_id not in judged],
             "left out of this split",
         ),
     )
-
-
-def _note(which: str, ids: Sequence[str], outcome: str) -> tuple[str, ...]:
-    """One note about some ids, or none about no ids."""
-    return (f"{which}: {len(ids):,} ({_some(ids)}); {outcome}",) if ids else ()
 
 
 def _split_file(path: Path, split: str) -> Path:
@@ -269,14 +260,3 @@ def _one_of(folder: Path, name: str) -> Path:
 def _corpus_name(path: Path) -> str:
     own = path.name.removesuffix(".gz").removesuffix(".jsonl")
     return path.resolve().parent.name if own == "corpus" else own
-
-
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:_EXAMPLES]) + (", ..." if len(ids) > _EXAMPLES else "")
-
-
-def _hashed(records: Iterable[object]) -> str:
-    hasher = blake3()
-    for record in records:
-        hasher.update(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-    return hasher.hexdigest()

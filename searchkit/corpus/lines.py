@@ -8,14 +8,22 @@ import codecs
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from searchkit.errors import BadInput
 
 _GZIP = b"\x1f\x8b"
 _SHOWN = 60  # characters of a wrong value that an error repeats
+
+
+class Place(Protocol):
+    """Where something was read: a line of a file, a row of a table."""
+
+    def wrong(self, what: str) -> BadInput:
+        """The error that says what is wrong there."""
+        ...
 
 
 class Line(NamedTuple):
@@ -33,6 +41,15 @@ class Line(NamedTuple):
 def lines(path: Path) -> Iterator[Line]:
     """The lines of a UTF-8 file that hold more than white space.
 
+    Raises:
+        BadInput: as for `all_lines`.
+    """
+    return (line for line in all_lines(path) if line.text.strip())
+
+
+def all_lines(path: Path) -> Iterator[Line]:
+    """The lines of a UTF-8 file, blank ones too.
+
     Whether the file is gzip is read from its first bytes, not from its name. A byte order mark at
     the beginning is dropped, and so is a carriage return before a line end.
 
@@ -44,9 +61,7 @@ def lines(path: Path) -> Iterator[Line]:
             packed = raw.peek(2)[:2] == _GZIP
             stream: Iterable[bytes] = gzip.GzipFile(fileobj=raw) if packed else raw
             for number, content in enumerate(stream, start=1):
-                line = Line(str(path), number, _decoded(path, number, content))
-                if line.text.strip():
-                    yield line
+                yield Line(str(path), number, _decoded(path, number, content))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadInput(f"{path} is not a whole gzip file ({error}); copy it again") from error
     except OSError as error:
@@ -81,7 +96,7 @@ def json_object(line: Line) -> dict[str, Any]:
     return record
 
 
-def string(line: Line, record: dict[str, Any], key: str, default: str | None = None) -> str:
+def string(line: Place, record: Mapping[str, Any], key: str, default: str | None = None) -> str:
     """The string under a key of the object on a line; `default` stands in for a missing key.
 
     Raises:
