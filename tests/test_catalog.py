@@ -9,12 +9,16 @@ from searchkit import catalog
 from searchkit.errors import UnknownName
 
 # What --help may never load: seconds each, for a text.
-HEAVY = {"torch", "faiss", "transformers", "numpy", "scipy", "bm25s", "ir_measures", "rich"}
+HEAVY = {
+    "torch", "faiss", "transformers", "numpy", "scipy", "bm25s", "ir_measures", "rich", "sklearn",
+    "datasets", "pandas", "polars", "mteb",
+}  # fmt: skip
 
 FOLDERS = [
     "searchkit.encode.attention",
     "searchkit.encode.engines",
     "searchkit.encode.pooling",
+    "searchkit.evaluate.reports",
     "searchkit.evaluate.tasks",
     "searchkit.index.text",
     "searchkit.index.vector",
@@ -75,7 +79,9 @@ def test_listing_a_folder_imports_nothing_of_it(folder):
 @pytest.mark.parametrize(
     "command",
     ["--help", "--version", "models --help"]
-    + [f"{verb} --help" for verb in ("index", "search", "eval", "status", "models check")],
+    + [
+        f"{verb} --help" for verb in ("index", "search", "eval", "report", "status", "models check")
+    ],
 )
 def test_help_loads_nothing_heavy(command):
     modules = loaded_by(f"from searchkit.commands.app import main; main({command.split()})")

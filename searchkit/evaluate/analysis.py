@@ -226,6 +226,7 @@ def analyse(results: Results) -> Analysis:
         reference=results.baseline,
         warnings=(
             *(line for name in means for line in _unjudged(results.sets[name])),
+            *_of_one_pool(results.sets[name] for name in means),
             *_too_few(pairs, families),
         ),
     )
@@ -543,6 +544,16 @@ def _unjudged(facts: SetFacts) -> Iterator[str]:
             f"{facts.name}: fewer of the first ten documents are judged for {_shares(behind)} than "
             f"for {_shares({most: judged[most]})}; those not judged count as not relevant, which "
             f"favours {most}"
+        )
+
+
+def _of_one_pool(sets: Iterable[SetFacts]) -> Iterator[str]:
+    """Warn of items that are draws from the same texts: they vary less than other texts would."""
+    names = [facts.name for facts in sets if facts.item == "resampling"]
+    if names:
+        yield (
+            f"{', '.join(names)}: the resamplings of a set share its texts, so their intervals and "
+            "p-values speak of these texts alone, and call small differences significant"
         )
 
 

@@ -524,3 +524,16 @@ def test_scores_that_are_missing():
         analyse(dataclasses.replace(results, sets={}))
     with pytest.raises(ValueError, match="s has no scores"):
         analyse(dataclasses.replace(results, scores={"s": {}}))
+
+
+def test_resamplings_of_one_pool_are_warned_of():
+    results = evaluation(random_scores(sets=2, items=10))
+    assert not any("share its texts" in line for line in analyse(results).warnings)
+    first, *_ = results.sets
+    sets = {**results.sets, first: dataclasses.replace(results.sets[first], item="resampling")}
+    (line,) = [
+        line
+        for line in analyse(dataclasses.replace(results, sets=sets)).warnings
+        if "share its texts" in line
+    ]
+    assert line.startswith(f"{first}: the resamplings of a set")
