@@ -57,6 +57,11 @@ class Terminal(Watcher):
         """Take the bar away."""
         self._bar.stop()
 
+    def enter(self, what: str) -> None:
+        """A line across."""
+        self._clear()
+        notes.rule(what, style="dim")
+
     def begin(self, what: str, total: int) -> None:
         """A new bar; one that swings to and fro where there is nothing to count."""
         self._clear()

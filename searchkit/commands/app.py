@@ -9,7 +9,15 @@ import typer
 from typer.core import TyperGroup
 
 from searchkit import __version__
-from searchkit.commands import evaluate, index, models, search, status
+from searchkit.commands import (
+    evaluate,
+    explain_layers,
+    index,
+    models,
+    report,
+    search,
+    status,
+)
 from searchkit.errors import SearchkitError
 
 
@@ -45,6 +53,8 @@ app = typer.Typer(
 app.command("index")(index.run)
 app.command("search")(search.run)
 app.command("eval")(evaluate.run)
+app.command("report")(report.run)
+app.command("explain-layers")(explain_layers.run)
 app.command("status")(status.run)
 app.add_typer(models.app, name="models")
 for command in (*app.registered_commands, *models.app.registered_commands):

@@ -1,5 +1,7 @@
-"""searchkit eval: collections to a table that says which system is better, and how sure that is."""
+"""searchkit eval: sets to a report that says which system is better, and how sure that is."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,22 +9,27 @@ import typer
 
 from searchkit import places
 from searchkit.commands import _options as options
-from searchkit.errors import BadInput, UnknownName
+from searchkit.errors import BadInput
 
 if TYPE_CHECKING:
-    from searchkit.corpus.collection import Collection
-    from searchkit.evaluate.runs import Run
+    from searchkit.evaluate.suite import SetRow, Suite
+    from searchkit.evaluate.tasks.retrieval import IndexLoss
+
+_SUITE = ".toml"
 
 
 def run(
-    collections: Annotated[
-        list[Path],
+    context: typer.Context,
+    sets: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="COLLECTION",
-            help="Folders with corpus.jsonl, queries.jsonl and qrels/<split>.tsv, plain or .gz.",
+            metavar="[SET]...",
+            help="Folders with a retrieval collection or another labelled set, "
+            "hub:<owner>/<name>@<commit>, or one SUITE.toml; none with --index, whose own "
+            "documents then make the queries.",
             show_default=False,
         ),
-    ],
+    ] = None,
     variant: options.VariantNames = None,
     embedder: options.EmbedderNames = None,
     hybrid: Annotated[
@@ -35,7 +42,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--run",
-            help="Also compare a TREC run, <name>=<file>; for one collection; repeatable.",
+            help="Also compare a TREC run, <name>=<file>; for one set; repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -44,10 +51,15 @@ def run(
         typer.Option(
             "--index",
             "-i",
-            help="Use this index, and complete it, instead of one of the evaluation's own.",
+            help="Use this index, and complete it, instead of one of the evaluation's own. Without "
+            "a SET: find out what serves it best.",
             show_default=False,
         ),
     ] = None,
+    pick: Annotated[
+        bool,
+        typer.Option("--pick", help="With --index alone: search the index with the best from now."),
+    ] = False,
     baseline: Annotated[
         str, typer.Option(help="The system that all others are compared with.")
     ] = "bm25",
@@ -68,8 +80,8 @@ def run(
     measure: Annotated[
         list[str] | None,
         typer.Option(
-            help="A measure in the notation of ir_measures; repeatable. [default: nDCG@10, R@100, "
-            "RR@10, AP]",
+            help="A measure; of rankings, in the notation of ir_measures; repeatable. "
+            "[default: those of each task]",
             show_default=False,
         ),
     ] = None,
@@ -86,21 +98,41 @@ def run(
         int, typer.Option(min=100, help="Of the bootstrap and of the permutation test.")
     ] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of both.")] = 0,
+    sample: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Keep so many documents, texts or pairs of each set, judged documents always.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be encoded, and how long it takes.")
+    ] = False,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Write a report to this file, in the form of its suffix: .html, .md, .tex, .csv, "
+            ".json or .txt; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Where to save runs and scores. [default: evaluations/latest]", show_default=False
+            help="Where to save runs, scores and report.html. [default: evaluations/latest]",
+            show_default=False,
         ),
     ] = None,
     json_file: Annotated[
         Path | None,
         typer.Option(
-            "--json", help="Write the table's rows to this file, too.", show_default=False
+            "--json", help="Write the rows of the table to this file.", show_default=False
         ),
     ] = None,
     csv_file: Annotated[
         Path | None,
-        typer.Option("--csv", help="Write the table's rows to this file, too.", show_default=False),
+        typer.Option("--csv", help="Write the rows of the table to this file.", show_default=False),
     ] = None,
     base: options.Base = None,
     max_tokens: options.MaxTokens = None,
@@ -115,168 +147,249 @@ def run(
     stop_words: options.StopWords = None,
     stemmer: options.Stemmer = None,
 ) -> None:
-    """Compare systems on judged collections: means, differences with intervals, corrected p-values.
+    """Compare systems on judged sets: means, differences with intervals, corrected p-values.
+
+    A set is for retrieval, reranking, semantic similarity, classification or clustering, as its
+    files say. A suite is a TOML file that names sets, systems and measures.
 
     Examples:
       searchkit eval corpora/handbook --variant mean-causal --hybrid mean-causal
 
-      searchkit eval scifact cranfield --variant mean-causal --json rows.json
+      searchkit eval scifact stsb --variant mean-causal --report scifact.html
+
+      searchkit eval suite.toml --dry-run
+
+      searchkit eval --index handbook --pick
     """
     from searchkit.commands._terminal import Terminal, notes, results
-    from searchkit.corpus.collection import open_collection
-    from searchkit.evaluate import measures, report
-    from searchkit.evaluate.tasks import retrieval
-    from searchkit.index.text.bm25 import Parameters
-    from searchkit.search import build
+    from searchkit.evaluate import own_folder, reports, runner
+    from searchkit.evaluate import suite as suites
+    from searchkit.evaluate.analysis import analyse
+    from searchkit.evaluate.reports import csv, html, json
+    from searchkit.evaluate.reports import terminal as tables
+    from searchkit.evaluate.results import save
+    from searchkit.files import write_text
+    from searchkit.index.store import Store
+    from searchkit.search.default import set_default
 
-    measured = tuple(measure or measures.DEFAULT)
-    measures.check(measured)
-    if len(collections) > 1 and (run_file or queries or qrels or index):
-        raise BadInput(
-            "--run, --queries, --qrels and --index belong to one collection; evaluate one at a time"
-        )
-    opened = [open_collection(path, split, queries=queries, qrels=qrels) for path in collections]
-    _distinct([one.name for one in opened])
-    text_parameters = options.text_parameters(k1=k1, b=b, stop_words=stop_words, stemmer=stemmer)
-    if index is None:  # its own index has what this command says, not what an earlier one said
-        text_parameters = text_parameters or Parameters()
-    plan = build.Plan(
-        variants=options.variants(
+    forms = [(path, reports.form_of(path)) for path in report or ()]  # refused before any work
+    folder = output or places.evaluations() / "latest"
+    _refuse_places(folder, (*(report or ()), json_file, csv_file))
+    own: Path | None = None
+    remarks: list[str] = []
+    if pick and (sets or not index):
+        raise BadInput("--pick goes with --index and no SET; name the index alone")
+    if sets and any(name.endswith(_SUITE) for name in sets):
+        _refuse_options(context, sets)
+        suite = suites.read(Path(sets[0]))
+    else:
+        lexical = options.text_parameters(k1=k1, b=b, stop_words=stop_words, stemmer=stemmer)
+        variants = options.variants(
             variant,
             base=base,
             max_tokens=max_tokens,
             last_layer=last_layer,
             query_template=query_template,
             passage_template=passage_template,
-        ),
-        references=options.references(embedder),
-        vector_indexes=tuple(vector_index or ()),
-        text_parameters=text_parameters,
-        device=device,
-        engine=engine,
-        dtype=dtype,
-    )
-    given = _read_runs(run_file, opened[0])
-    _check_systems(retrieval.systems(plan, hybrid or ()), list(given), baseline)
-    _check_field(by, opened)
-    folder = output or places.evaluations() / "latest"
-    scores: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
-    losses: list[retrieval.IndexLoss] = []
-    provenance: dict[str, Any] = {}
+        )
+        given = {"index": index, "queries": queries, "qrels": qrels}
+        if not sets and not index:
+            raise BadInput("nothing to evaluate on; name a SET, or an index with --index")
+        rows = _rows(sets or [""], split, sample, given)
+        suite = suites.Suite(
+            sets=rows,
+            lexical={suites.LEXICAL: lexical},
+            variants=variants,
+            references=_named(options.references(embedder)),
+            hybrids={
+                suites.hybrid_name((suites.LEXICAL, name)): (suites.LEXICAL, name)
+                for name in hybrid or ()
+            },
+            runs=_runs(run_file, rows, seed),
+            baseline=baseline,
+            measures=_measures(measure),
+            vector_indexes=tuple(vector_index or ()),
+            by=by,
+            depth=depth,
+            resamples=resamples,
+            seed=seed,
+            device=device,
+            engine=engine,
+            dtype=dtype,
+        )
+        if not sets:
+            own = options.index_path(str(index))
+            suite, remarks = own_folder.suite_of(own, suite, seed=seed)
+    if dry_run:
+        _show_plan(suite)
+        return
+    command = shlex.join(["searchkit", *sys.argv[1:]])
     with Terminal() as terminal:
-        for collection in opened:
-            notes.rule(f"{collection.name}, {len(collection.queries)} queries", style="dim")
-            own = retrieval.index_of(collection, places.evaluations() / "indexes")
-            path = options.any_index_path(index) if index else own
-            runs, lost = retrieval.rank(
-                collection,
-                path,
-                plan,
-                hybrids=hybrid or (),
-                depth=depth,
-                measured=measured,
-                watcher=terminal,
-            )
-            for note in collection.notes:
-                terminal.say(note)
-            losses += lost
-            runs |= given
-            scores |= _score(collection, runs, measured, by)
-            provenance[collection.name] = retrieval.save(folder, collection, runs, path, plan)
-    rows = report.compare(scores, baseline, resamples=resamples, seed=seed)
-    report.write_scores(folder / "scores.csv", scores)
-    report.write_json(folder / "rows.json", rows)
-    settings = {"baseline": baseline, "resamples": resamples, "seed": seed, "depth": depth}
-    report.write_provenance(folder / "provenance.json", settings, provenance)
-    if json_file:
-        report.write_json(json_file, rows)
-    if csv_file:
-        report.write_csv(csv_file, rows)
-    for name in measured:
-        results.print(report.table(rows, measure=name, resamples=resamples))
-        results.print()
-    if losses:
-        results.print(_loss_table(losses, measured))
-    results.print(report.headline(rows, measured[0]), soft_wrap=True)
+        for remark in remarks:
+            terminal.say(remark)
+        outcome = runner.evaluate(suite, command=command, watcher=terminal)
+    outcome.save_runs(folder)
+    save(folder, outcome.results)
+    analysis = analyse(outcome.results)
+    saved: list[tuple[Path | None, Any]] = [
+        (folder / "report.html", html),
+        (folder / "rows.json", json),
+        (json_file, json),
+        (csv_file, csv),
+        *forms,
+    ]
+    for path, form in saved:
+        if path:
+            write_text(path, form.render(outcome.results, analysis))
+    results.print(tables.Report(outcome.results, analysis, every_measure=measure is not None))
+    if outcome.losses:
+        results.print(_loss_table(outcome.losses))
+    if own:
+        found = own_folder.answer(outcome.results, analysis)
+        results.print(found.sentence, soft_wrap=True)
+        if pick:
+            set_default(Store.open(own), found.mode, found.variant)
+            results.print(f"{own.name} is searched with {found.system} from now", soft_wrap=True)
     notes.print(f"runs, scores and where they come from: {folder}", soft_wrap=True)
+    notes.print(f"to look into it: {folder / 'report.html'}", soft_wrap=True)
 
 
-def _distinct(names: list[str]) -> None:
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise BadInput(f"two collections are called {twice.pop()!r}; rename the folder of one")
+def _rows(
+    sets: list[str], split: str, sample: int | None, given: dict[str, Any]
+) -> "tuple[SetRow, ...]":
+    """What the command line says of its sets; some options belong to a single one."""
+    from searchkit.evaluate.suite import SetRow
+
+    if len(sets) > 1 and any(given.values()):
+        raise BadInput("--queries, --qrels and --index belong to one set; evaluate one at a time")
+    place = options.any_index_path(given["index"]) if given["index"] else None
+    return tuple(
+        SetRow(source=source, split=split, sample=sample, **{**given, "index": place})
+        for source in sets
+    )
 
 
-def _check_systems(ranked: list[str], given: list[str], baseline: str) -> None:
-    if twice := [name for name in given if name in ranked]:
-        raise BadInput(f"two systems are called {twice[0]!r}; give the --run another name")
-    if baseline not in (*ranked, *given):
-        raise UnknownName(
-            f"no system is called {baseline!r}, to be the baseline; there are: "
-            f"{', '.join((*ranked, *given))}"
-        )
+def _runs(
+    files: list[str] | None, rows: "tuple[SetRow, ...]", seed: int
+) -> dict[str, dict[str, Path]]:
+    """TREC runs by system and set."""
+    from searchkit.evaluate.sets import open_one
 
-
-def _check_field(by: str | None, collections: "list[Collection]") -> None:
-    queries = [query for collection in collections for query in collection.queries]
-    fields = sorted({field for query in queries for field in query.metadata})
-    if by and by not in fields:
-        raise UnknownName(
-            f"no query has a field {by!r} to report by; there are: {', '.join(fields) or 'none'}"
-        )
-
-
-def _read_runs(files: list[str] | None, collection: "Collection") -> "dict[str, Run]":
-    from searchkit.evaluate.tasks.retrieval import load
-
-    runs: dict[str, Run] = {}
-    for text in files or ():
+    if not files:
+        return {}
+    if len(rows) > 1:
+        raise BadInput("--run belongs to one set; name several runs in a suite")
+    paths: dict[str, Path] = {}
+    for text in files:
         name, equals, path = text.partition("=")
-        if not equals or not name:
+        if not (name and equals and path):
             raise BadInput(f"--run takes <name>=<file>, not {text!r}")
-        if name in runs:
+        if name in paths:
             raise BadInput(f"two runs are called {name!r}; give {path} another name")
-        runs[name] = load(Path(path), collection)
-    return runs
+        paths[name] = Path(path)
+    of = open_one(rows[0], seed).name
+    return {name: {of: path} for name, path in paths.items()}
 
 
-def _score(
-    collection: "Collection", runs: "dict[str, Run]", measured: tuple[str, ...], by: str | None
-) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """Scores by collection and system; with `by`, also by collection/value for each value of it."""
+def _named(references: tuple[tuple[str, Path], ...]) -> dict[str, Path]:
+    named: dict[str, Path] = {}
+    for name, folder in references:
+        if named.setdefault(name, folder) != folder:
+            raise BadInput(
+                f"two embedders are called {name!r}; give one another name: <name>=st:<folder>"
+            )
+    return named
+
+
+def _measures(names: list[str] | None) -> dict[str, tuple[str, ...]]:
+    """Measures by task: each goes to the tasks that know it, all others are of rankings."""
+    from searchkit import catalog
     from searchkit.evaluate import measures
+    from searchkit.evaluate.suite import TASKS
 
-    whole = {
-        name: measures.score(run, collection.judgements, measured) for name, run in runs.items()
-    }
-    scores = {collection.name: whole}
-    if by:
-        values = {query.query_id: query.metadata.get(by) for query in collection.queries}
-        for value in sorted({value for value in values.values() if value}):
-            scores[f"{collection.name}/{value}"] = {
-                name: {
-                    measure: {
-                        query: score for query, score in of.items() if values.get(query) == value
-                    }
-                    for measure, of in by_measure.items()
-                }
-                for name, by_measure in whole.items()
-            }
-    return scores
+    if not names:
+        return {}
+    ranking = ("retrieval", "reranking")
+    others = [task for task in catalog.names(TASKS) if task not in ranking]
+    known = {task: catalog.load(TASKS, task).MEASURES for task in others}
+    found = {task: tuple(name for name in names if name in known[task]) for task in others}
+    left = tuple(name for name in names if not any(name in of for of in found.values()))
+    measures.check(left)
+    found |= dict.fromkeys(ranking, left)
+    return {task: chosen for task, chosen in found.items() if chosen}
 
 
-def _loss_table(losses: list[Any], measured: tuple[str, ...]) -> Any:
+def _refuse_options(context: typer.Context, sets: list[str]) -> None:
+    """A suite says itself what the other options of the command line say."""
+    if len(sets) > 1:
+        raise BadInput(f"{', '.join(sets)}: give one suite, and nothing beside it")
+    kept = {"sets", "dry_run", "report", "output", "json_file", "csv_file"}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name not in kept and source is not None and source.name == "COMMANDLINE":
+            raise BadInput(
+                f"{sets[0]} says all that {parameter.opts[0]} could say; write it into the suite"
+            )
+
+
+def _refuse_places(folder: Path, reports: "tuple[Path | None, ...]") -> None:
+    """Raise now what writing would raise after an hour."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file; --output is a folder to save results in")
+    for path in reports:
+        if path and path.is_dir():
+            raise BadInput(f"{path} is a folder; name a file in it, to write a report to")
+
+
+def _show_plan(suite: "Suite") -> None:
+    from searchkit.commands._terminal import results, table
+    from searchkit.evaluate.plan import plan
+
+    shown = table("set", "task", "size", "systems", "texts", "tokens to compute", "time")
+    seconds, unknown = 0.0, False
+    for step in plan(suite):
+        shown.add_row(
+            step.set,
+            step.task,
+            step.size,
+            ", ".join(step.systems),
+            f"{step.texts:,}",
+            f"{step.tokens:,}",
+            "?" if step.seconds is None else _duration(step.seconds),
+        )
+        seconds += step.seconds or 0.0
+        unknown |= step.seconds is None
+    results.print(shown)
+    known = f"about {_duration(seconds)} of encoding"
+    if unknown:
+        known += " beside what was never timed on this machine"
+    results.print(f"{known}; the rest takes seconds a set", soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _loss_table(losses: "list[IndexLoss]") -> Any:
     from searchkit.commands._terminal import table
 
+    measured = list(losses[0].differences)[:2]
     shown = table(
-        "collection",
+        "set",
         "system",
         "vector index",
         "recall@10",
-        *measured[:2],
+        *measured,
         title="what the vector index loses, apart from the model",
         caption="recall: of exact search's top 10; measures: mean less that of exact search",
     )
     for loss in losses:
-        found = [f"{loss.differences[name]:+.4f}" for name in measured[:2]]
+        found = [
+            f"{loss.differences[name]:+.4f}" if name in loss.differences else ""
+            for name in measured
+        ]
         shown.add_row(loss.collection, loss.system, loss.vector_index, f"{loss.recall:.4f}", *found)
     return shown

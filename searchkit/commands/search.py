@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from searchkit.commands import _options as options
-from searchkit.errors import BadInput
+from searchkit.errors import BadInput, SearchkitError
 from searchkit.records import Hit, Query
 
 if TYPE_CHECKING:
@@ -65,6 +65,12 @@ def run(
     output: Annotated[
         Output, typer.Option("--output", "-o", help="How to write the result.")
     ] = Output.table,
+    judge: Annotated[
+        bool,
+        typer.Option(
+            "--judge", help="Ask which of those shown are relevant; eval --index makes use of it."
+        ),
+    ] = False,
     device: options.DeviceOption = None,
 ) -> None:
     """Rank the documents of an index against a query.
@@ -76,6 +82,8 @@ def run(
     """
     from searchkit.search.retrieve import open_retriever
 
+    if judge and (query == "-" or output is not Output.table):
+        raise BadInput("--judge asks on the terminal, below a table; leave out -o and - for stdin")
     asked = _queries(query, queries)
     retriever = open_retriever(
         options.index_path(index),
@@ -85,8 +93,40 @@ def run(
         device=device,
         say=lambda line: typer.echo(f"note: {line}", err=True),
     )
-    rankings = retriever.search([one.text for one in asked], k=k)
-    _SHOW[output](retriever, asked, rankings)
+    if judge:
+        _judge(retriever, asked, k)
+    else:
+        _SHOW[output](retriever, asked, retriever.search([one.text for one in asked], k=k))
+
+
+def _judge(retriever: "Retriever", asked: Sequence[Query], k: int) -> None:
+    """Show a ranking, ask about it, keep the answers, and so on; the end of the input ends it."""
+    from searchkit.search.judging import ask, ledger_of
+
+    ledger = ledger_of(retriever.store.path.resolve().name)
+    ended = False
+
+    def read(prompt: str) -> str:
+        nonlocal ended
+        try:
+            return input(f"\n{prompt}")
+        except EOFError:
+            ended = True
+            typer.echo()  # the line of the prompt ends, too
+            raise
+        except UnicodeDecodeError as error:  # no BadInput, after which it would be asked again
+            raise SearchkitError(_not_utf8(error)) from error
+
+    for query in asked:
+        (ranking,) = retriever.search([query.text], k=k)
+        _show_ranking(retriever, query, ranking, named=len(asked) > 1)
+        answers = ask(ranking, read)
+        for doc_id, grade in answers:
+            ledger.add(query.text, doc_id, grade)
+        if answers:
+            typer.echo(f"note: judgements kept in {ledger.path}: {len(answers)}", err=True)
+        if ended:
+            return
 
 
 def _queries(query: str | None, file: Path | None) -> Sequence[Query]:
@@ -101,42 +141,53 @@ def _queries(query: str | None, file: Path | None) -> Sequence[Query]:
     try:
         return read_queries(sys.stdin.read())
     except UnicodeDecodeError as error:
-        raise BadInput(
-            f"standard input has the byte 0x{error.object[error.start]:02x}, which is not UTF-8; "
-            "convert it, for example with iconv -f latin1 -t utf-8"
-        ) from error
+        raise BadInput(_not_utf8(error)) from error
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    return (
+        f"standard input has the byte 0x{error.object[error.start]:02x}, which is not UTF-8; "
+        "convert it, for example with iconv -f latin1 -t utf-8"
+    )
 
 
 def _table(
     retriever: "Retriever", asked: Sequence[Query], rankings: Sequence[Sequence[Hit]]
 ) -> None:
+    for query, ranking in zip(asked, rankings, strict=True):
+        _show_ranking(retriever, query, ranking, named=len(asked) > 1)
+
+
+def _show_ranking(
+    retriever: "Retriever", query: Query, ranking: Sequence[Hit], *, named: bool
+) -> None:
+    """Rank, title, id and score of each hit, and what of its text the query asks for."""
     from rich.padding import Padding
     from rich.text import Text
 
     from searchkit.commands._terminal import results
     from searchkit.search.snippets import snippet
 
-    for query, ranking in zip(asked, rankings, strict=True):
-        if len(asked) > 1:
-            results.print(_shown(f"{query.query_id}  {query.text}", "bold underline"))
-        if not ranking:
-            results.print("nothing found")
-        for hit in ranking:
-            document = retriever.document(hit.doc_id)
-            results.print(
-                Text.assemble(
-                    f"{hit.rank:>3}  ",
-                    _shown(document.title or hit.doc_id, "bold"),
-                    _shown(f"  {hit.doc_id}" if document.title else "", "dim"),
-                    (f"  {hit.score:.4f}", "dim"),
-                )
+    if named:
+        results.print(_shown(f"{query.query_id}  {query.text}", "bold underline"))
+    if not ranking:
+        results.print("nothing found")
+    for hit in ranking:
+        document = retriever.document(hit.doc_id)
+        results.print(
+            Text.assemble(
+                f"{hit.rank:>3}  ",
+                _shown(document.title or hit.doc_id, "bold"),
+                _shown(f"  {hit.doc_id}" if document.title else "", "dim"),
+                (f"  {hit.score:.4f}", "dim"),
             )
-            text, marks = snippet(document.text, query.text, retriever.analyse)
-            shown = _shown(text)
-            for start, end in marks:
-                shown.stylize("bold reverse" if results.no_color else "bold green", start, end)
-            if text:
-                results.print(Padding(shown, (0, 0, 0, 5)))
+        )
+        text, marks = snippet(document.text, query.text, retriever.analyse)
+        shown = _shown(text)
+        for start, end in marks:
+            shown.stylize("bold reverse" if results.no_color else "bold green", start, end)
+        if text:
+            results.print(Padding(shown, (0, 0, 0, 5)))
 
 
 def _shown(text: str, style: str = "") -> "Text":

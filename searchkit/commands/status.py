@@ -19,6 +19,7 @@ def run(
     from searchkit.commands._terminal import results, table
     from searchkit.index.store import Store
     from searchkit.search import build
+    from searchkit.search.default import default_of
 
     if index is None:
         shown = table("index", "documents", "variants")
@@ -50,6 +51,9 @@ def run(
         "every file is whole",
         soft_wrap=True,
     )
+    if chosen := default_of(store):
+        named = f" {chosen['variant']}" if chosen["variant"] else ""
+        results.print(f"searched with {chosen['mode']}{named} unless a search says otherwise")
     shown = table("variant", "dimension", "cut", "made by", "vector indexes", "MB")
     for name, facts in build.encoders(store).items():
         kinds = build.built_kinds(store, name)

@@ -5,7 +5,7 @@ Variants that differ in their pooling alone share one forward pass.
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal, Protocol
@@ -98,6 +98,13 @@ class TextEncoder(Protocol):
     def facts(self, name: str) -> dict[str, Any]:
         """What an index has to remember of the one who made its vectors; JSON."""
 
+    @property
+    def tokens_per_s(self) -> float | None:
+        """How fast it was whenever it computed here; None if it never did."""
+
+    def unknown_tokens(self, prepared: Any) -> int:
+        """Tokens of the texts that would have to be computed: those that no memory knows."""
+
 
 class Embedder:
     """One forward pass, and a vector per variant for each text.
@@ -134,6 +141,7 @@ class Embedder:
         self.tokenizer = tokens.TextTokenizer(base.folder, base.config)
         self.verdict: dict[str, Any] = {}
         self.memory = memory
+        self.calibrated_tokens_per_s: float | None = None
         depth, dim = shape_of(base)
         self._shared = self.variants[0]
         longest = base.config.get("max_position_embeddings") or self._shared.max_tokens
@@ -176,6 +184,20 @@ class Embedder:
             "proof": self.verdict,
         }
 
+    @property
+    def tokens_per_s(self) -> float | None:
+        """How fast it was whenever it computed for its memory, or when it was calibrated."""
+        return (self.memory.speed() if self.memory else None) or self.calibrated_tokens_per_s
+
+    def unknown_tokens(self, prepared: Sequence[tokens.TokenisedText]) -> int:
+        """Tokens of the texts that would have to be computed: those that no memory knows."""
+        slots = [head.slot for head in self._heads]
+        return sum(
+            len(text.ids)
+            for text in prepared
+            if self.memory is None or not self.memory.knows(slots, self._key(text))
+        )
+
     def encode(self, texts: Sequence[str], role: Role = "passage") -> Encoded:
         """Encode texts that fit into memory.
 
@@ -208,25 +230,26 @@ class Embedder:
         return Encoded(vectors, computed, sum(text.truncated for text in prepared))
 
     def summaries(
-        self, prepared: Sequence[tokens.TokenisedText], reads: str, on_batch: OnBatch = _ignore
-    ) -> npt.NDArray[np.float32]:
-        """What a pooling would read of tokenised texts, before any pooling.
+        self,
+        prepared: Sequence[tokens.TokenisedText],
+        reads: Collection[str],
+        on_batch: OnBatch = _ignore,
+    ) -> dict[str, npt.NDArray[Any]]:
+        """What poolings would read of tokenised texts, before any pooling; one forward pass.
 
         Args:
             prepared: at least one text.
-            reads: a name out of `states.ALL` whose size does not depend on the text's: any but
+            reads: names out of `states.ALL` whose size does not depend on the text's: any but
                 that of the tokens.
             on_batch: told the texts and tokens of each batch done.
 
         Returns:
-            (N, 1, D) or (N, L, D), float32; from float16 where the embedder has a memory and
+            By name, (N, 1, D) or (N, L, D), float32; float16 where the embedder has a memory and
             states have unit RMS.
         """
         if self.memory is None:
-            read = self._in_batches(prepared, lambda texts: self._read(texts, {reads}), on_batch)
-            return read[reads]
-        rows: npt.NDArray[np.float32] = self._remembered(prepared, {reads: None}, on_batch)[reads]
-        return rows.astype(np.float32)
+            return self._in_batches(prepared, lambda texts: self._read(texts, {*reads}), on_batch)
+        return self._remembered(prepared, dict.fromkeys(reads), on_batch)
 
     def _remembered(
         self,

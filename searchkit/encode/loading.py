@@ -52,7 +52,7 @@ def load_unproven(
     """As `open_embedders`, for whoever looks at the proofs, or needs no trained weights."""
     on = calibration.device(device)
     for group in embedder.share_a_pass(variants):
-        name, number = _arithmetic(group, on, engine, dtype)
+        name, number, _ = _arithmetic(group, on, engine, dtype)
         yield embedder.load(group, engine=name, dtype=number, device=on, allow_untrained=True)
 
 
@@ -87,11 +87,13 @@ def remember(
     on = calibration.device(device)
     for group in embedder.share_a_pass(variants):
         base = language_models.resolve(group[0].base)
-        name, number = _arithmetic(group, on, engine, dtype)
+        name, number, speed = _arithmetic(group, on, engine, dtype)
         layers = embedder.layer_range(group[0], embedder.shape_of(base)[0])
         words = [base.hash, group[0].attention, str(layers), name, str(number), on.type]
         memory = Memory(folder / key_of(*(word.encode() for word in words)))
-        yield _waiting(group, base, name, number, on, memory)
+        waiting = _waiting(group, base, name, number, on, memory)
+        waiting.calibrated_tokens_per_s = speed
+        yield waiting
 
 
 def _waiting(
@@ -146,13 +148,16 @@ class _Late:
 
 def _arithmetic(
     group: Sequence[Variant], on: torch.device, engine: str | None, dtype: str | None
-) -> tuple[str, torch.dtype]:
-    """The engine and dtype for a forward pass: what was asked for, else what calibration finds."""
+) -> tuple[str, torch.dtype, float | None]:
+    """The engine and dtype for a forward pass: what was asked for, else what calibration finds.
+
+    The third is the speed in tokens a second that calibration saw, if it looked.
+    """
     base = language_models.resolve(group[0].base)
     if dtype is None:
         choice = calibration.choose(group, base, on, engine=engine)
-        return choice.engine, choice.dtype
-    return engine or calibration.engine_for(base), calibration.dtype_of(dtype)
+        return choice.engine, choice.dtype, choice.tokens_per_s
+    return engine or calibration.engine_for(base), calibration.dtype_of(dtype), None
 
 
 def every_design() -> list[str]:

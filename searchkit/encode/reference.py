@@ -112,6 +112,21 @@ class ReferenceEmbedder:
             "dtype": "float32",
         }
 
+    @property
+    def tokens_per_s(self) -> float | None:
+        """How fast it was whenever it computed for its memory."""
+        return self.memory.speed() if self.memory else None
+
+    def unknown_tokens(self, prepared: tuple[list[str], Role]) -> int:
+        """Tokens of the texts that would have to be computed: those that no memory knows."""
+        texts, role = prepared
+        unknown = [
+            text
+            for text in texts
+            if self.memory is None or not self.memory.knows([_SLOT], _key(text, role))
+        ]
+        return int(self._token_counts(unknown)[1].sum())
+
     def encode(self, texts: Sequence[str], role: Role = "passage") -> Encoded:
         """Encode texts that fit into memory."""
         return self.encode_prepared(self.prepare(texts, role))
@@ -137,21 +152,24 @@ class ReferenceEmbedder:
     ) -> Encoded:
         """Encode with the prompts that the model's makers gave to queries and to documents."""
         texts, role = prepared
+        lengths, counted = self._token_counts(texts)
+        vectors = self._vectors(texts, role, counted)
+        if on_batch:
+            on_batch(len(texts), int(counted.sum()))
+        truncated = int((lengths > counted).sum())
+        return Encoded({self.name: vectors}, int(counted.sum()), truncated)
+
+    def _token_counts(self, texts: list[str]) -> tuple[npt.NDArray[np.int64], ...]:
+        """How many tokens each text has, and how many of them are read."""
         limit = self._model.max_seq_length or 0
         # Through the Rust tokenizer itself: the wrapper around it would cut, and warn about what it
         # did not cut.
         backend = self._model.tokenizer.backend_tokenizer
         backend.no_truncation()
         backend.no_padding()
-        lengths = np.array(
-            [len(encoded.ids) for encoded in backend.encode_batch_fast(texts)], dtype=np.int64
-        )
-        counted = np.minimum(lengths, limit or lengths)
-        vectors = self._vectors(texts, role, counted)
-        if on_batch:
-            on_batch(len(texts), int(counted.sum()))
-        truncated = int((lengths > limit).sum()) if limit else 0
-        return Encoded({self.name: vectors}, int(counted.sum()), truncated)
+        encoded = backend.encode_batch_fast(texts)
+        lengths = np.array([len(one.ids) for one in encoded], dtype=np.int64)
+        return lengths, np.minimum(lengths, limit or lengths)
 
     def _vectors(
         self, texts: list[str], role: Role, tokens: npt.NDArray[np.int64]
@@ -159,7 +177,7 @@ class ReferenceEmbedder:
         """(N, D) unit vectors; out of the memory where there is one."""
         if self.memory is None or not texts:
             return self._computed(texts, role)
-        keys = [key_of(role.encode(), text.encode()) for text in texts]
+        keys = [_key(text, role) for text in texts]
         unknown = {key: row for row, key in enumerate(keys) if not self.memory.knows([_SLOT], key)}
         if unknown:
             start = time.perf_counter()
@@ -179,6 +197,10 @@ class ReferenceEmbedder:
         )
         shape = (len(texts), self.dimension(self.name))  # of no texts too
         return np.ascontiguousarray(vectors, dtype=np.float32).reshape(shape)
+
+
+def _key(text: str, role: Role) -> str:
+    return key_of(role.encode(), text.encode())
 
 
 def _hash(folder: Path) -> str:

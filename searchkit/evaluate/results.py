@@ -45,7 +45,9 @@ class SetFacts:
         measures: by which it was measured, the main one first.
         fingerprint: of texts and judgements, 64 hexadecimal digits.
         notes: what a reader of the scores should know, one line each; warnings among them.
-        judged_at_10: by system, the share of judged documents among each query's first ten.
+        judged_at_10: by system, the share of judged documents among each query's first ten; of
+            queries for which it found any.
+        part_of: the set whose queries these are some of; None for a set of its own.
     """
 
     name: str
@@ -57,6 +59,7 @@ class SetFacts:
     fingerprint: str
     notes: Sequence[str] = ()
     judged_at_10: Mapping[str, float] = field(default_factory=dict)
+    part_of: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

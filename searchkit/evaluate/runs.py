@@ -1,23 +1,94 @@
-"""Runs: what one system found for each query, and TREC's six-column files of them.
+"""Runs: what one system found for each query, their fusion, and TREC's six-column files of them.
 
 Source: the results format of trec_eval, https://github.com/usnistgov/trec_eval.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
+from searchkit import catalog
 from searchkit.corpus.lines import Line, lines, shown
 from searchkit.errors import BadInput
 from searchkit.files import write_text
-from searchkit.records import Hit
+from searchkit.records import Hit, Judgement
 
 Run = Mapping[str, Sequence[Hit]]
 """A ranking for each query id, best hit first."""
 
+FUSIONS = "searchkit.rank.fusion"
 _LARGEST = float(np.finfo(np.float32).max)
+
+
+def fuse(runs: Sequence[Run], depth: int, fusion: str = "rrf") -> dict[str, list[Hit]]:
+    """Several runs of the same queries as one.
+
+    Args:
+        runs: at least one; a query that one of them misses is as one without hits.
+        depth: how many hits of a query to keep.
+        fusion: a choice of rank/fusion.
+    """
+    fuse_rankings = catalog.load(FUSIONS, fusion).fuse
+    queries = dict.fromkeys(query_id for run in runs for query_id in run)
+    return {
+        query_id: fuse_rankings([run.get(query_id, ()) for run in runs], depth)
+        for query_id in queries
+    }
+
+
+def save_runs(folder: Path, runs: Mapping[str, Run]) -> None:
+    """Write runs as `<system>.trec`, in the place of whatever runs were in the folder.
+
+    White space ends a column of the format, and some collections have it in their ids: names and
+    ids are percent-encoded where they need it. `load_run` gives ids back.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, run in runs.items():
+        escaped = {
+            word(query_id): [replace(hit, doc_id=word(hit.doc_id)) for hit in ranking]
+            for query_id, ranking in run.items()
+        }
+        write_run(folder / f"{word(name)}.trec", escaped, word(name))
+
+
+def load_run(
+    path: Path, judgements: Iterable[Judgement], documents: Iterable[str] = ()
+) -> dict[str, list[Hit]]:
+    """Read a run, from elsewhere or as `save_runs` wrote it, with the ids that its set has.
+
+    Args:
+        path: see `read_run`.
+        judgements: of the set.
+        documents: ids of documents that nobody judged; read only if one may have been encoded.
+
+    Raises:
+        BadInput: see `read_run`.
+    """
+    run = read_run(path)
+    known = {name for one in judgements for name in (one.query_id, one.doc_id)}
+    if any("%" in hit.doc_id for ranking in run.values() for hit in ranking):
+        known.update(documents)
+    written = {word(name): name for name in known}
+    return {
+        written.get(query_id, query_id): [
+            replace(hit, doc_id=written.get(hit.doc_id, hit.doc_id)) for hit in ranking
+        ]
+        for query_id, ranking in run.items()
+    }
+
+
+def word(text: str) -> str:
+    """A name without white space or slashes, for a column or a file: percent-encoded if need be."""
+    if text in (".", ".."):  # which are no names of files
+        return text.replace(".", "%2E")
+    odd = re.search(r"[\s/%\0]", text)
+    return quote(text, safe="!#$&'()*+,-.:;<=>?@[]^_`{|}~") if odd else text
 
 
 def write_run(path: Path, run: Run, tag: str) -> None:

@@ -41,6 +41,7 @@ class Plan:
         allow_untrained: let poolings pass whose weights were never trained.
         memories: where what models compute is kept by content, so that the same text is encoded
             once for many indexes; None keeps it in the index alone.
+        donor: an index whose vectors of the same texts are taken in the place of encoding them.
         replace: put the corpus in the place of another one that the directory holds.
     """
 
@@ -53,6 +54,7 @@ class Plan:
     dtype: str | None = None
     allow_untrained: bool = False
     memories: Path | None = None
+    donor: Path | None = None
     replace: bool = False
 
 
@@ -66,7 +68,10 @@ class Done:
 
 
 class Watcher:
-    """Told how a build goes on; a command overrides what it shows."""
+    """Told how a build, or an evaluation of several, goes on; a command shows it."""
+
+    def enter(self, what: str) -> None:
+        """The next set of an evaluation begins."""
 
     def begin(self, what: str, total: int) -> None:
         """A step begins that counts up to `total` texts; 0 where it does not count."""
@@ -276,7 +281,7 @@ def _variants(
         else loading.open_embedders(missing, **how)
     )
     for embedder in opened:
-        _encode(store, draft, texts, embedder, watcher)
+        _encode(store, draft, texts, _with_donor(embedder, plan), watcher)
     for variant in plan.variants:
         if variant not in missing:
             watcher.done(Done(variant.name, True, there[variant.name]))
@@ -295,8 +300,16 @@ def _references(
         if same and _is_whole(store, _part("vectors", name), watcher):
             watcher.done(Done(name, True, there[name]))
         else:
-            _encode(store, draft, texts, embedder, watcher)
+            _encode(store, draft, texts, _with_donor(embedder, plan), watcher)
         _vector_indexes(store, draft, name, plan.vector_indexes, watcher)
+
+
+def _with_donor(embedder: Any, plan: Plan) -> Any:
+    if plan.donor is None:
+        return embedder
+    from searchkit.search.donor import donated
+
+    return donated(embedder, Store.open(plan.donor))
 
 
 def _encode(

@@ -14,6 +14,7 @@ from searchkit.index.text import bm25
 from searchkit.index.vector import VectorIndex, Vectors
 from searchkit.records import Document, Hit
 from searchkit.search import build
+from searchkit.search.default import default_of
 
 if TYPE_CHECKING:
     from searchkit.encode.embedder import TextEncoder
@@ -174,9 +175,9 @@ def open_retriever(
 
     Args:
         path: its directory.
-        mode: by default hybrid where the vectors are a trained model's; else dense if a variant or
-            a vector index is named, and bm25 if not: fused with a base that was never trained to
-            embed, BM25 ranks worse than alone.
+        mode: by default what `default.set_default` noted; else hybrid where the vectors are a
+            trained model's; else dense if a variant or a vector index is named, and bm25 if not:
+            fused with a base that was never trained to embed, BM25 ranks worse than alone.
         variant: see `Retriever`.
         vector_index: see `Retriever`.
         device: see `Retriever`.
@@ -187,6 +188,10 @@ def open_retriever(
         CorruptFile: a file that is needed is not what was written.
     """
     store = Store.open(path)
+    if mode is None and variant is None and vector_index == build.EXACT:
+        chosen = default_of(store)
+        if chosen:
+            mode, variant = chosen["mode"], chosen["variant"]
     if mode is None:
         there = build.encoders(store).items()
         kinds = [facts["kind"] for name, facts in there if variant in (None, name)]
@@ -198,11 +203,16 @@ def open_retriever(
 
 
 def open_encoders(
-    store: Store, names: Sequence[str], *, device: str | None = None
+    store: Store,
+    names: Sequence[str],
+    *,
+    device: str | None = None,
+    memories: Path | None = None,
 ) -> Iterator["TextEncoder"]:
     """The encoders that made an index's vectors, to encode queries the same way.
 
-    Variants that share a forward pass come as one; each is loaded when its turn comes.
+    Variants that share a forward pass come as one; each is loaded when its turn comes, or, where
+    `memories` are given, when there is a text that they do not know.
 
     Raises:
         BadInput: the base model on this machine is not the one that made the vectors.
@@ -212,7 +222,9 @@ def open_encoders(
         if facts[name]["kind"] == "reference":
             from searchkit.encode.reference import ReferenceEmbedder
 
-            reference = ReferenceEmbedder(name, Path(facts[name]["folder"]), device=device)
+            reference = ReferenceEmbedder(
+                name, Path(facts[name]["folder"]), device=device, memories=memories
+            )
             _same_base(store, facts[name], reference.facts(name)["base_hash"])
             yield reference
     # The engine and dtype of the index: no calibration at start, and the same arithmetic.
@@ -223,18 +235,25 @@ def open_encoders(
             rows.setdefault(arithmetic, []).append(facts[name]["variant"])
     if not rows:
         return
-    from searchkit.encode import calibration, embedder
+    from searchkit.encode import calibration, embedder, loading
     from searchkit.encode.variant import Variant
 
     for (engine, dtype), alike in rows.items():
+        number = calibration.dtype_for_queries(calibration.dtype_of(dtype))
         for group in embedder.share_a_pass([Variant.from_row(row) for row in alike]):
-            loaded = embedder.load(
-                group,
-                engine=engine,
-                dtype=calibration.dtype_for_queries(calibration.dtype_of(dtype)),
-                device=calibration.device(device),
-                allow_untrained=True,  # whoever built the index was asked
-            )
+            if memories is None:
+                loaded = embedder.load(
+                    group,
+                    engine=engine,
+                    dtype=number,
+                    device=calibration.device(device),
+                    allow_untrained=True,  # whoever built the index was asked
+                )
+            else:
+                how = {"engine": engine, "dtype": str(number).removeprefix("torch.")}
+                (loaded,) = loading.remember(
+                    group, memories, device=device, allow_untrained=True, **how
+                )
             for variant in group:
                 _same_base(store, facts[variant.name], loaded.base.hash)
             yield loaded

@@ -1,16 +1,21 @@
-"""searchkit eval: collections to runs, scores and a table, the same ones every time."""
+"""searchkit eval: sets to runs, scores and reports, the same ones every time."""
 
 import csv
 import gc
 import json
 import math
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import pytrec_eval
 
+from searchkit import catalog
+from searchkit.evaluate import reports
+from searchkit.evaluate.results import load
 from searchkit.evaluate.runs import read_run
 
 CHECKOUT = Path(__file__).parents[2]
@@ -133,25 +138,30 @@ def test_every_row_says_what_it_compares(evaluate, toy, tmp_path):
 
 def test_the_same_command_twice_saves_the_same_bytes(evaluate, toy, home):
     options = ["--hybrid", "mean-causal", "--by", "kind", "--vector-index", "hnsw"]
-    folders = [evaluate(toy, *options, folder=name).folder for name in ("one", "two")]
-    saved = [
-        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*.*")}
-        for folder in folders
-    ]
-    assert saved[0] == saved[1]
-    assert sorted(map(str, saved[0])) == [
+
+    def saved(name):
+        folder = evaluate(toy, *options, folder=name).folder
+        files = (file for file in folder.rglob("*") if file.is_file())
+        return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+    first = saved("one")
+    assert sorted(first) == [
+        "explorer/toy.json",
         "provenance.json",
+        "report.html",
         "rows.json",
         "runs/toy/bm25.trec",
         "runs/toy/hybrid(mean-causal).trec",
         "runs/toy/mean-causal.trec",
         "scores.csv",
     ]
-    # And so does the same command on a machine that has never seen the collection.
-    (index,) = (home / "evaluations/indexes").iterdir()
-    index.rename(home / "elsewhere")
-    third = evaluate(toy, *options, folder="three").folder
-    assert {file.relative_to(third): file.read_bytes() for file in third.rglob("*.*")} == saved[0]
+    assert saved("two") == first
+    # And so does the same command on a machine that has never seen the collection; but how fast
+    # it is there is told, too.
+    (home / "evaluations").rename(home / "elsewhere")
+    third = saved("three")
+    for name in first.keys() - {"provenance.json", "report.html"}:
+        assert third[name] == first[name]
 
 
 def test_results_go_where_nothing_else_is_said(searchkit, toy, home):
@@ -161,24 +171,65 @@ def test_results_go_where_nothing_else_is_said(searchkit, toy, home):
     assert str(home / "evaluations/latest") in done.err
 
 
-def test_it_is_on_record_where_the_numbers_come_from(evaluate, toy):
+def test_it_is_on_record_where_the_numbers_come_from(evaluate, toy, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/bin/searchkit", "eval", "a toy", "--k1", "0.9"])
     folder = evaluate(toy, "--seed", "7", "--k1", "0.9").folder
-    found = json.loads((folder / "provenance.json").read_text())
-    assert (found["baseline"], found["resamples"], found["seed"]) == ("bm25", 200, 7)
-    about = found["collections"]["toy"]
-    assert (about["split"], about["queries"], about["bm25"]["k1"]) == ("test", 5, 0.9)
-    encoder = about["encoders"]["mean-causal"]
+    found = load(folder)
+    assert found.command == "searchkit eval 'a toy' --k1 0.9"
+    assert (found.baseline, found.resamples, found.seed) == ("bm25", 200, 7)
+    about = found.sets["toy"]
+    assert (about.task, about.split, about.items) == ("retrieval", "test", 5)
+    assert found.systems["bm25"].details["k1"] == 0.9
+    encoder = found.systems["mean-causal"].details
     assert (encoder["engine"], encoder["dtype"]) == ("packed", "float32")
     assert {"base_hash", "fingerprint", "proof", "truncated", "variant"} <= encoder.keys()
+    assert encoder["truncated"] == {"toy": 8}
+
+
+def test_scores_are_a_table_of_values_for_each_query(evaluate, toy):
+    done = evaluate(toy, "--measure", "AP", "--measure", "RR@10")
+    with (done.folder / "scores.csv").open(newline="") as file:
+        reader = csv.DictReader(file)
+        assert reader.fieldnames == ["set", "system", "measure", "item", "value"]
+        table = list(reader)
+    assert len(table) == 2 * 2 * 5
+    for row in rows_of(done):
+        values = [
+            float(one["value"])
+            for one in table
+            if (one["system"], one["measure"]) == (row["system"], row["measure"])
+        ]
+        assert row["mean"] == pytest.approx(math.fsum(values) / 5)
+
+
+def test_every_form_of_report_is_written_where_it_is_asked_for(evaluate, toy, tmp_path):
+    forms = [catalog.load(reports.__name__, name) for name in catalog.names(reports.__name__)]
+    assert {form.SUFFIX for form in forms} >= {".html", ".md", ".tex", ".csv", ".json", ".txt"}
+    files = {form.SUFFIX: tmp_path / f"deep/comparison{form.SUFFIX}" for form in forms}
+    options = [word for file in files.values() for word in ("--report", file)]
+    done = evaluate(toy, *options)
+    for suffix, file in files.items():
+        text = file.read_text("utf-8")
+        assert "mean-causal" in text, suffix
+    assert files[".json"].read_bytes() == (done.folder / "rows.json").read_bytes()
+    assert files[".html"].read_bytes() == (done.folder / "report.html").read_bytes()
+    assert files[".csv"].read_text().startswith(",".join(COLUMNS))
+    assert files[".md"].read_text() != files[".tex"].read_text()
+
+
+def test_json_and_csv_are_what_they_say_whatever_their_files_are_called(evaluate, toy, tmp_path):
+    done = evaluate(toy, "--json", tmp_path / "rows.txt", "--csv", tmp_path / "rows")
+    assert json.loads((tmp_path / "rows.txt").read_text()) == rows_of(done)
+    assert (tmp_path / "rows").read_text().startswith(",".join(COLUMNS))
 
 
 def test_the_table_shows_every_system_best_first(evaluate, toy):
     done = evaluate(toy, "--hybrid", "mean-causal", "--measure", "nDCG@10", "--measure", "AP")
-    tables = re.split(r"^ *(nDCG@10|AP) *$", done.out, flags=re.MULTILINE)
+    tables = re.split(r"^toy by (nDCG@10|AP) *$", done.out, flags=re.MULTILINE)
     assert tables[1::2] == ["nDCG@10", "AP"]
     rows = {(row["system"], row["measure"]): row for row in rows_of(done)}
     for measure, text in zip(tables[1::2], tables[2::2], strict=True):
-        found = re.findall(r"^  (\S+) +(\d\.\d{3}) +(\S+)", text, flags=re.MULTILINE)
+        found = re.findall(r"^[a-z] (\S+) +(\d\.\d{3}) +(\S+)", text, flags=re.MULTILINE)
         assert {name for name, _, _ in found} == set(SYSTEMS)
         assert [mean for _, mean, _ in found] == sorted((m for _, m, _ in found), reverse=True)
         for name, mean, difference in found:
@@ -188,7 +239,16 @@ def test_the_table_shows_every_system_best_first(evaluate, toy):
             else:
                 expected = rows[name, measure]["difference"]
                 assert float(difference) == pytest.approx(expected, abs=5e-4)
-    assert done.out.splitlines()[-1].startswith("On toy, ")
+    last = done.out.strip().split("\n\n")[-1]
+    assert "bm25" in last and "nDCG@10" in last
+
+
+def test_only_measures_that_are_named_have_tables_beside_the_main_one(evaluate, searchkit, toy):
+    done = searchkit("eval", toy, "--resamples", "200")
+    assert re.findall(r"^toy by (\S+) *$", done.out, flags=re.MULTILINE) == ["nDCG@10"]
+    (folder,) = [line.partition(": ")[2] for line in done.err.splitlines() if "where they" in line]
+    measured = {row["measure"] for row in json.loads((Path(folder) / "rows.json").read_text())}
+    assert measured == {"nDCG@10", "R@100", "RR@10", "AP"}
 
 
 def test_by_reports_the_queries_of_each_kind_too(evaluate, toy):
@@ -277,8 +337,7 @@ def test_topics_and_qrels_of_trec_are_read_where_they_are_given(evaluate, toy, t
         assert set(run) == {"301", "302"}
         assert rows[system]["mean"] == pytest.approx(means(run, qrels_read)["AP"])
     assert "judged documents that the corpus does not hold: 1 (d9);" in done.err
-    split = json.loads((done.folder / "provenance.json").read_text())["collections"]["toy"]["split"]
-    assert split == "qrels.trec.txt"
+    assert load(done.folder).sets["toy"].split == "qrels.trec.txt"
 
 
 def test_a_split_is_chosen_by_its_name(searchkit, write_collection, tmp_path):
@@ -319,6 +378,209 @@ def test_ids_with_white_space_are_evaluated_saved_and_read_again(evaluate, write
     assert means["before"] == 1.0
 
 
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Small sets of the other tasks."""
+    folder = tmp_path_factory.mktemp("labelled")
+    words = ["ferry", "tide", "sheep", "cliff", "radio", "storm"]
+    texts = [f"the {first} and the {second}" for first in words for second in words]
+    files = {
+        "sts/test.tsv": [
+            "sentence1\tsentence2\tscore",
+            *(f"{text}\tthe ferry sails\t{place % 7}" for place, text in enumerate(texts)),
+        ],
+        "topics/train.tsv": ["text\tlabel", *(f"{one} here\t{one.split()[1]}" for one in texts)],
+        "topics/test.tsv": ["text\tlabel", *(f"{one}\t{one.split()[1]}" for one in texts)],
+        "groups/test.tsv": ["text\tlabel", *(f"{one}\t{one.split()[1]}" for one in texts)],
+        "lists/test.jsonl": [
+            json.dumps(
+                {
+                    "query": word,
+                    "positive": [one for one in texts if one.split()[1] == word],
+                    "negative": [one for one in texts if one.split()[1] != word][:9],
+                }
+            )
+            for word in words
+        ],
+    }
+    for name, lines in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+class TestOtherTasks:
+    def test_are_known_by_their_files_and_stand_in_one_report(self, searchkit, toy, labelled, tiny):
+        sets = [labelled / name for name in ("sts", "topics", "groups", "lists")]
+        done = searchkit(
+            "eval", toy, *sets, "--variant", "mean-causal", *tiny, "--hybrid", "mean-causal",
+            "--resamples", "200", "--output", labelled / "out",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        found = load(labelled / "out")
+        assert {name: (one.task, one.measures[0]) for name, one in found.sets.items()} == {
+            "toy": ("retrieval", "nDCG@10"),
+            "sts": ("sts", "Spearman"),
+            "topics": ("classification", "accuracy"),
+            "groups": ("clustering", "V-measure"),
+            "lists": ("reranking", "AP"),
+        }
+        assert {name: list(of) for name, of in found.scores.items()} == {
+            **dict.fromkeys(("toy", "lists"), SYSTEMS),
+            **{name: ["mean-causal"] for name in ("sts", "topics", "groups")},
+        }
+        for name in found.sets:
+            assert name in done.out
+        assert "lists: reranking, 6 queries" in done.err
+
+    def test_measures_go_to_the_tasks_that_know_them(self, evaluate, toy, labelled):
+        measures = ["--measure", "Pearson", "--measure", "RR@10"]
+        done = evaluate(toy, labelled / "sts", labelled / "lists", *measures)
+        measured = {name: list(one.measures) for name, one in load(done.folder).sets.items()}
+        assert measured == {"toy": ["RR@10"], "sts": ["Pearson"], "lists": ["RR@10"]}
+
+    def test_a_sample_has_fewer_items_and_another_name(self, evaluate, toy, labelled):
+        done = evaluate(toy, labelled / "sts", "--sample", "5")
+        found = load(done.folder).sets
+        assert {name: one.items for name, one in found.items()} == {"toy": 5, "sts-5": 5}
+        assert "a sample of 5 of 36, drawn with seed 0" in found["sts-5"].notes
+
+    def test_a_set_without_vectors_has_nothing_for_bm25(self, refused, labelled, home):
+        assert refused("eval", labelled / "sts") == (
+            "none of the systems bm25 can take part in sts, which is for sts; name a variant or an "
+            "embedder"
+        )
+        assert not (home / "evaluations").exists()
+
+
+@pytest.fixture
+def suite(tmp_path, toy, labelled, tiny):
+    """A suite of two tasks: its file."""
+    path = tmp_path / "suite.toml"
+    path.write_text(
+        f"""
+        baseline = "short"
+        resamples = 200
+        dtype = "float32"
+        measures = {{ retrieval = ["AP", "RR@10"] }}
+        [[set]]
+        path = "{toy}"
+        [[set]]
+        name = "similar"
+        path = "{labelled}/sts"
+        [[system]]
+        bm25 = "anserini"
+        [[system]]
+        name = "short"
+        variant = "mean-causal"
+        base = "{tiny[1]}"
+        max_tokens = 8
+        [[system]]
+        hybrid = ["bm25-anserini", "short"]
+        """
+    )
+    return path
+
+
+class TestSuites:
+    def test_say_what_is_compared_on_what(self, searchkit, suite, tmp_path):
+        out, report = tmp_path / "out", tmp_path / "a.md"
+        done = searchkit("eval", suite, "--output", out, "--report", report)
+        assert done.code == 0, done.err
+        found = load(out)
+        systems = ["bm25-anserini", "short", "hybrid(bm25-anserini+short)"]
+        assert list(found.systems) == systems
+        assert {name: list(of) for name, of in found.scores.items()} == {
+            "toy": systems,
+            "similar": ["short"],
+        }
+        assert (found.baseline, found.resamples) == ("short", 200)
+        assert found.sets["toy"].measures == ("AP", "RR@10")
+        assert report.is_file()
+
+    @pytest.mark.parametrize(
+        ("options", "named"),
+        [
+            (["--variant", "mean-causal"], "--variant"),
+            (["--split", "test"], "--split"),
+            (["--seed", "0"], "--seed"),
+            (["-i", "toy"], "--index"),
+            (["--k1", "1.5"], "--k1"),
+            (["--resamples", "10000"], "--resamples"),
+            (["--sample", "3"], "--sample"),
+        ],
+    )
+    def test_go_with_no_option_that_they_could_say_themselves(
+        self, refused, suite, home, options, named
+    ):
+        assert refused("eval", suite, *options) == (
+            f"{suite} says all that {named} could say; write it into the suite"
+        )
+        assert not (home / "evaluations").exists()
+
+    def test_go_alone(self, refused, suite, toy):
+        for sets in ([suite, toy], [toy, suite], [suite, suite]):
+            message = refused("eval", *sets)
+            assert message == f"{sets[0]}, {sets[1]}: give one suite, and nothing beside it"
+
+    def test_that_are_wrong_are_told_in_a_line(self, refused, suite, tmp_path):
+        suite.write_text("depth = true")
+        assert refused("eval", suite).startswith(f"{suite}: the suite: depth is True; it must be")
+        assert refused("eval", tmp_path / "no.toml").startswith(f"cannot read {tmp_path}/no.toml:")
+
+
+class TestDryRun:
+    def test_says_what_would_be_encoded_and_writes_no_results(
+        self, searchkit, suite, home, tmp_path, monkeypatch
+    ):
+        from searchkit.encode import embedder
+
+        def load_engine(*_, **__):
+            raise AssertionError("a model was loaded")
+
+        monkeypatch.setattr(embedder, "load_engine", load_engine)
+        out, report = tmp_path / "out", tmp_path / "a.html"
+        monkeypatch.setenv("COLUMNS", "200")
+        done = searchkit("eval", suite, "--dry-run", "--output", out, "--report", report)
+        assert done.code == 0
+        lines = [re.split(" {2,}", line.strip()) for line in done.out.splitlines()]
+        texts = {line[0]: line[1:] for line in lines}
+        # 8 documents and 5 queries, of at most 8 tokens each; 36 first sentences and one second.
+        assert texts["toy"][:4] == ["retrieval", "5 queries", "short", "13"]
+        assert texts["similar"][:4] == ["sts", "36 pairs", "short", "37"]
+        assert 0 < int(texts["toy"][4]) <= 13 * 8
+        assert texts["toy"][5:] == texts["similar"][5:] == ["?"]
+        assert done.out.splitlines()[-1] == (
+            "about 0 min 00 s of encoding beside what was never timed on this machine; the rest "
+            "takes seconds a set"
+        )
+        assert not out.exists() and not report.exists()
+        assert not home.exists() or not [path for path in home.rglob("*") if path.is_file()]
+
+    def test_after_a_run_there_is_nothing_left_to_do(self, searchkit, suite, tmp_path):
+        assert searchkit("eval", suite, "--output", tmp_path / "out").code == 0
+        done = searchkit("eval", suite, "--dry-run")
+        assert done.out.splitlines()[-1].startswith("about 0 min 00 s of encoding; the rest")
+        assert len(re.findall(r" 0 +0 min 00 s", done.out)) == 2
+
+    def test_refuses_what_a_run_would(self, refused, toy):
+        assert refused("eval", toy, "--dry-run", "--by", "sort") == (
+            "no query has a field 'sort' to report by; there are: kind"
+        )
+
+
+def test_help_loads_no_library_that_only_some_tasks_need():
+    code = "import sys; from searchkit.commands.app import main; main(['eval', '--help'])"
+    heavy = {"torch", "sklearn", "datasets", "polars", "scipy", "statsmodels", "faiss", "numpy"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; sys.exit(sorted({heavy} & set(sys.modules)) or 0)"],
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--dry-run" in done.stdout
+
+
 def test_a_published_collection_of_ids_with_white_space_is_evaluated(evaluate):
     if not (DATA / "limit_small").is_dir():
         pytest.skip("the collection limit_small is not beside this checkout")
@@ -335,8 +597,7 @@ class TestErrors:
     def test_an_unknown_hybrid(self, refused, toy, tiny, home):
         message = refused("eval", toy, "--variant", "mean-causal", *tiny, "--hybrid", "mean-casual")
         assert message == (
-            "no hybrid of 'mean-casual': it is none of the systems mean-causal; name it with "
-            "--variant or --embedder, too"
+            "no hybrid of 'mean-casual': it is none of the systems bm25, mean-causal; name it, too"
         )
         assert not (home / "evaluations").exists()
 
@@ -352,33 +613,60 @@ class TestErrors:
         assert message.startswith("'nDCG10' is not a measure that can be computed here; there are ")
         assert not (home / "evaluations").exists()
 
+    def test_an_unknown_form_of_report(self, refused, toy, home, tmp_path):
+        for name, form in (("a.pdf", ".pdf"), ("report", "report")):
+            message = refused("eval", toy, "--report", tmp_path / name)
+            assert message.startswith(f"no report has the form {form!r}; a file ends in ")
+            assert ".html" in message
+        assert not (home / "evaluations").exists()
+
+    def test_places_where_nothing_can_be_written(self, refused, toy, home, tmp_path):
+        (tmp_path / "file").write_text("mine")
+        (tmp_path / "a.html").mkdir()
+        assert refused("eval", toy, "--output", tmp_path / "file") == (
+            f"{tmp_path}/file is a file; --output is a folder to save results in"
+        )
+        for option in ("--report", "--json", "--csv"):
+            assert refused("eval", toy, option, tmp_path / "a.html") == (
+                f"{tmp_path}/a.html is a folder; name a file in it, to write a report to"
+            )
+        assert (tmp_path / "file").read_text() == "mine"
+        assert not (home / "evaluations").exists()
+
     def test_an_unknown_field(self, refused, toy):
         assert refused("eval", toy, "--by", "sort") == (
             "no query has a field 'sort' to report by; there are: kind"
         )
 
-    def test_two_collections_of_one_name(self, refused, toy, write_collection):
+    def test_an_unknown_vector_index(self, refused, toy, home):
+        assert refused("eval", toy, "--vector-index", "hsnw") == (
+            "no vector index is called 'hsnw'; there are: flat, hnsw, ivf_pq, rabitq"
+        )
+        assert not (home / "evaluations").exists()
+
+    def test_two_sets_of_one_name(self, refused, toy, write_collection):
         assert refused("eval", toy, write_collection()) == (
-            "two collections are called 'toy'; rename the folder of one"
+            "two sets are called 'toy'; give one of them another name"
         )
 
     def test_a_system_named_like_another(self, refused, toy, tiny, tmp_path):
         (tmp_path / "run").write_text("q1 Q0 d1 1 1.0 x\n")
         run = tmp_path / "run"
-        assert refused("eval", toy, "--run", f"bm25={run}") == (
-            "two systems are called 'bm25'; give the --run another name"
-        )
+        twice = "two systems are called 'bm25'; give one of them another name"
+        assert refused("eval", toy, "--run", f"bm25={run}") == twice
         assert refused("eval", toy, "--run", f"a={run}", "--run", f"a={run}") == (
             f"two runs are called 'a'; give {run} another name"
         )
         row = {"attention": "causal", "pooling": "mean", "label": "bm25"}
         (tmp_path / "v.json").write_text(json.dumps(row))
-        assert refused("eval", toy, "--variant", tmp_path / "v.json", *tiny[:2]) == (
-            "two systems are called 'bm25'; give the encoder another name"
+        assert refused("eval", toy, "--variant", tmp_path / "v.json", *tiny[:2]) == twice
+        both = ["--embedder", "e=st:one", "--embedder", "e=st:two"]
+        assert refused("eval", toy, *both) == (
+            "two embedders are called 'e'; give one another name: <name>=st:<folder>"
         )
 
     def test_a_run_without_a_name_or_a_file(self, refused, toy):
-        for value in ("run.txt", "=run.txt"):
+        for value in ("run.txt", "=run.txt", "run="):
             assert refused("eval", toy, "--run", value) == (
                 f"--run takes <name>=<file>, not {value!r}"
             )
@@ -386,17 +674,27 @@ class TestErrors:
             "cannot read nope.run: No such file or directory"
         )
 
-    def test_files_of_one_collection_for_two(self, refused, toy, write_collection, tmp_path):
+    def test_files_of_one_set_for_two(self, refused, toy, write_collection, tmp_path):
         other = write_collection(name="other")
-        for option in ("--run", "--queries", "--qrels", "--index"):
-            message = refused("eval", toy, other, option, tmp_path / "x")
-            assert message.startswith("--run, --queries, --qrels and --index belong to one coll")
+        for option in ("--queries", "--qrels", "--index"):
+            assert refused("eval", toy, other, option, tmp_path / "x") == (
+                "--queries, --qrels and --index belong to one set; evaluate one at a time"
+            )
+        assert refused("eval", toy, other, "--run", f"a={tmp_path / 'x'}") == (
+            "--run belongs to one set; name several runs in a suite"
+        )
 
-    def test_a_split_or_collection_that_is_not_there(self, refused, toy, tmp_path):
+    def test_files_of_retrieval_for_another_task(self, refused, labelled, tmp_path):
+        (tmp_path / "queries.tsv").write_text("x1\tferry\n")
+        assert refused("eval", labelled / "sts", "--queries", tmp_path / "queries.tsv") == (
+            f"{labelled}/sts is for sts, which has no use for queries; leave it out"
+        )
+
+    def test_a_split_or_set_that_is_not_there(self, refused, toy, tmp_path):
         assert refused("eval", toy, "--split", "dev") == (
             f"{toy} has no split 'dev'; there are: test"
         )
-        assert refused("eval", tmp_path / "nope").startswith(f"no file or folder {tmp_path}/nope;")
+        assert refused("eval", tmp_path / "nope").startswith(f"{tmp_path}/nope does not exist; a s")
 
     def test_queries_that_nobody_judged(self, refused, toy, tmp_path):
         (tmp_path / "queries.tsv").write_text("x1\tferry\n")

@@ -1,17 +1,17 @@
-"""The retrieval task: runs that exact search makes, what indexes lose, and files of both."""
+"""The retrieval task: runs that exact search makes, what is tuned, and what indexes lose."""
 
+import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import pytrec_eval
-import torch
 
 from searchkit.corpus.collection import Collection, joined, open_collection
 from searchkit.encode.embedder import Embedder
 from searchkit.encode.variant import parse
-from searchkit.errors import BadInput, UnknownName
-from searchkit.evaluate.runs import read_run
+from searchkit.evaluate.runs import fuse, load_run, read_run, save_runs
 from searchkit.evaluate.tasks import retrieval
 from searchkit.index.store import Store
 from searchkit.index.text import bm25
@@ -21,11 +21,6 @@ from searchkit.search.build import Plan
 from searchkit.search.retrieve import Dense, open_encoders, open_retriever, query_encoder
 
 WORDS = ["ferry", "tide", "sheep", "cliff", "radio", "storm", "leave", "water", "lamp", "oil"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)  # a tiny product is slower on two
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +65,13 @@ def plan(tiny_model):
 
 @pytest.fixture(scope="module")
 def ranked(tmp_path_factory, collection, plan):
-    """Runs, and the index they come from."""
+    """What ranking brought, and the index that it comes from."""
     path = tmp_path_factory.mktemp("index")
     asked = plan("mean-causal", "eos_last-causal", "mean-bidirectional")
-    runs, losses = retrieval.rank(
-        collection, path, asked, hybrids=["mean-bidirectional", "mean-causal"], depth=150
-    )
-    assert losses == []
-    return runs, Store.open(path)
+    lexical = {"bm25-low": bm25.Parameters(k1=0.3), "bm25-words": bm25.Parameters(stemmer="none")}
+    found = retrieval.rank(collection, path, asked, lexical=lexical, depth=150)
+    assert found.losses == []
+    return found, Store.open(path)
 
 
 def ids(run):
@@ -85,41 +79,52 @@ def ids(run):
 
 
 def test_systems_are_in_the_order_they_were_named(ranked):
-    runs, _ = ranked
-    assert list(runs) == [
+    found, _ = ranked
+    assert list(found.runs) == [
         "bm25",
+        "bm25-low",
+        "bm25-words",
         "mean-causal",
         "eos_last-causal",
         "mean-bidirectional",
-        "hybrid(mean-bidirectional)",
-        "hybrid(mean-causal)",
     ]
+    assert found.facts.keys() == found.runs.keys()
+
+
+def test_a_system_that_is_named_twice_is_one(tmp_path, collection, plan):
+    found = retrieval.rank(collection, tmp_path, plan("mean-causal", "mean-causal"), depth=5)
+    assert list(found.runs) == ["bm25", "mean-causal"]
 
 
 def test_every_system_answers_every_query_to_the_depth(ranked, collection):
-    runs, _ = ranked
-    for name, run in runs.items():
+    found, _ = ranked
+    for name, run in found.runs.items():
         assert list(run) == [query.query_id for query in collection.queries]
-        for query, ranking in run.items():
+        for ranking in run.values():
             assert [hit.rank for hit in ranking] == list(range(1, len(ranking) + 1))
-            if name != "bm25" and not (name.startswith("hybrid") and query == "q-nothing"):
+            if not name.startswith("bm25"):
                 assert len(ranking) == 150
-    assert runs["bm25"]["q-nothing"] == []
+    assert found.runs["bm25"]["q-nothing"] == found.runs["bm25-low"]["q-nothing"] == []
 
 
-def test_bm25_is_that_of_its_room(ranked, collection):
-    runs, _ = ranked
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [("bm25", {}), ("bm25-low", {"k1": 0.3}), ("bm25-words", {"stemmer": "none"})],
+)
+def test_bm25_is_that_of_its_room(ranked, collection, name, fields):
+    runs = ranked[0].runs
     documents = list(collection.documents())
-    index = bm25.build([joined(document) for document in documents], bm25.Parameters())
+    index = bm25.build([joined(document) for document in documents], bm25.Parameters(**fields))
     found = index.search(
         [query.text for query in collection.queries], 150, [one.doc_id for one in documents]
     )
-    assert list(runs["bm25"].values()) == found
+    assert list(runs[name].values()) == found
+    assert runs["bm25-low"] != runs["bm25"]
 
 
 @pytest.mark.parametrize("name", ["mean-causal", "eos_last-causal", "mean-bidirectional"])
 def test_encoders_rank_by_exact_search(ranked, collection, name):
-    runs, store = ranked
+    runs, store = ranked[0].runs, ranked[1]
     (encoder,) = open_encoders(store, [name])
     texts = [query.text for query in collection.queries]
     queries = encoder.encode(texts, "query").vectors[name].astype(np.float64)
@@ -132,12 +137,54 @@ def test_encoders_rank_by_exact_search(ranked, collection, name):
         assert [by_id[hit.doc_id] for hit in ranking] == pytest.approx(expected, abs=2e-6)
 
 
-def test_hybrids_are_what_a_search_of_the_same_index_shows(ranked, collection):
-    runs, store = ranked
+def test_fused_runs_are_what_a_search_of_the_same_index_shows(collection, ranked):
+    """Where both see the whole of each ranking; a search fuses at least the first thousand."""
+    store = ranked[1]
+    whole = retrieval.rank(collection, store.path, Plan(), depth=300).runs["bm25"]
     for name in ("mean-bidirectional", "mean-causal"):
-        retriever = open_retriever(store.path, "hybrid", variant=name)
-        shown = retriever.search([query.text for query in collection.queries], 150)
-        assert [run for run in runs[f"hybrid({name})"].values()] == shown
+        (encoder,) = open_encoders(store, [name])
+        dense = Dense(
+            build.open_vector_index(store, name),
+            query_encoder(encoder, name),
+            [document.doc_id for document in collection.documents()],
+        )
+        texts = [query.text for query in collection.queries]
+        run = dict(zip(whole, dense.search(texts, 300), strict=True))
+        shown = open_retriever(store.path, "hybrid", variant=name).search(texts, 150)
+        assert [*fuse([run, whole], 150).values()] == shown
+
+
+def test_runs_are_saved_and_read_as_they_are(ranked, collection, tmp_path):
+    runs = ranked[0].runs
+    save_runs(tmp_path, runs)
+    assert {file.stem for file in tmp_path.iterdir()} == set(runs)
+    for name, run in runs.items():
+        saved = read_run(tmp_path / f"{name}.trec")
+        assert ids(saved) == {query: found for query, found in ids(run).items() if found}
+        assert load_run(tmp_path / f"{name}.trec", collection.judgements) == saved
+
+
+def test_what_is_said_of_systems_is_what_the_index_holds(ranked):
+    found, store = ranked
+    assert json.loads(json.dumps(found.facts)) == found.facts
+    assert found.facts["bm25"] == dict(store.facts("bm25"))
+    assert found.facts["bm25-low"] == {**found.facts["bm25"], "k1": 0.3}
+    for name, known in build.encoders(store).items():
+        assert found.facts[name] == {**known, "tokens_per_s": None}  # nothing remembers here
+
+
+def test_what_a_memory_knows_is_not_encoded_again(tmp_path, collection, plan, ranked, monkeypatch):
+    asked = replace(plan("mean-causal"), memories=tmp_path / "memories")
+    first = retrieval.rank(collection, tmp_path / "one", asked, depth=150)
+    assert ids(first.runs["mean-causal"]) == ids(ranked[0].runs["mean-causal"])
+    assert first.facts["mean-causal"]["tokens_per_s"] > 0
+
+    def load_engine(*_, **__):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("searchkit.encode.embedder.load_engine", load_engine)
+    again = retrieval.rank(collection, tmp_path / "two", asked, depth=150)
+    assert again.runs == first.runs
 
 
 def test_queries_are_encoded_once_for_all_variants_that_share_a_pass(
@@ -152,7 +199,7 @@ def test_queries_are_encoded_once_for_all_variants_that_share_a_pass(
 
     monkeypatch.setattr(Embedder, "prepare", counted)
     asked = plan("mean-causal", "eos_last-causal", "mean-bidirectional", vector_indexes=["hnsw"])
-    retrieval.rank(collection, tmp_path, asked, hybrids=["mean-causal"], measured=["AP"])
+    retrieval.rank(collection, tmp_path, asked, measured=["AP"])
     assert roles.count("query") == 2  # causal and bidirectional
 
 
@@ -172,10 +219,10 @@ def test_a_vector_index_is_measured_apart_and_changes_no_run(
     monkeypatch.setattr(ivf_pq, "_LISTS_READ", 1)  # of seven: much is lost
     monkeypatch.setattr(ivf_pq, "_CANDIDATES", 1)
     asked = plan("mean-causal", vector_indexes=["flat", "ivf_pq"])
-    runs, losses = retrieval.rank(collection, tmp_path, asked, depth=30, measured=["AP"])
-    exact = {query: ranking[:30] for query, ranking in ranked[0]["mean-causal"].items()}
-    assert runs["mean-causal"] == exact
-    (loss,) = losses
+    found = retrieval.rank(collection, tmp_path, asked, depth=30, measured=["AP"])
+    exact = {query: ranking[:30] for query, ranking in ranked[0].runs["mean-causal"].items()}
+    assert found.runs["mean-causal"] == exact
+    (loss,) = found.losses
     assert (loss.system, loss.collection, loss.vector_index) == ("mean-causal", "toy", "ivf_pq")
 
     store = Store.open(tmp_path)
@@ -204,95 +251,41 @@ def test_the_index_of_a_collection_is_that_of_its_corpus(collection, write_colle
     assert paths[0] == paths[2] != paths[1]
 
 
-class TestSystems:
-    def test_are_bm25_the_encoders_and_the_hybrids(self, plan, tmp_path):
-        asked = plan("mean-causal", "model1", references=[("minilm", tmp_path)])
-        assert retrieval.systems(asked, ["minilm", "mean-causal", "minilm"]) == [
-            "bm25",
-            "mean-causal",
-            "eos_last-causal",
-            "minilm",
-            "hybrid(minilm)",
-            "hybrid(mean-causal)",
-        ]
-
-    def test_named_twice_are_one(self, plan):
-        assert retrieval.systems(plan("mean-causal", "mean-causal")) == ["bm25", "mean-causal"]
-
-    def test_a_hybrid_needs_its_encoder(self, plan, collection, tmp_path):
-        message = (
-            "no hybrid of 'minilm': it is none of the systems mean-causal; name it with "
-            "--variant or --embedder, too"
-        )
-        for call in (
-            lambda: retrieval.systems(plan("mean-causal"), ["minilm"]),
-            lambda: retrieval.rank(
-                collection, tmp_path / "new", plan("mean-causal"), hybrids=["minilm"]
-            ),
-        ):
-            with pytest.raises(UnknownName) as caught:
-                call()
-            assert str(caught.value) == message
-        assert list(tmp_path.iterdir()) == []
-        with pytest.raises(UnknownName, match=r"none of the systems \(none\);"):
-            retrieval.systems(Plan(), ["minilm"])
-
-    @pytest.mark.parametrize("name", ["bm25", "hybrid(mean-causal)"])
-    def test_no_two_go_by_one_name(self, plan, tmp_path, name):
-        asked = plan("mean-causal", references=[(name, tmp_path)])
-        with pytest.raises(BadInput) as caught:
-            retrieval.systems(asked, ["mean-causal"])
-        assert str(caught.value) == (
-            f"two systems are called {name!r}; give the encoder another name"
-        )
+@pytest.fixture(scope="module")
+def dev(write_collection):
+    """Long documents repeat words and are not what is asked for, so that k1 and b matter."""
+    draw = np.random.default_rng(8)
+    documents = [
+        (f"d{i}", " ".join(draw.choice(WORDS, size=int(draw.integers(2, 60))))) for i in range(80)
+    ]
+    queries = [(f"q{i}", " ".join(draw.choice(WORDS, size=2))) for i in range(6)]
+    short = sorted(range(80), key=lambda i: len(documents[i][1]))[:30]
+    judged = [(query, f"d{i}", 1) for query, _ in queries for i in draw.choice(short, size=6)]
+    return write_collection(documents, queries, sorted(set(judged)))
 
 
-class TestFiles:
-    def test_runs_are_saved_as_they_are(self, ranked, collection, tmp_path, plan):
-        runs, store = ranked
-        retrieval.save(tmp_path, collection, runs, store.path, plan("mean-causal"))
-        assert {file.stem for file in (tmp_path / "runs/toy").iterdir()} == set(runs)
-        for name, run in runs.items():
-            saved = read_run(tmp_path / "runs/toy" / f"{name}.trec")
-            assert ids(saved) == {query: found for query, found in ids(run).items() if found}
-            assert retrieval.load(tmp_path / "runs/toy" / f"{name}.trec", collection) == saved
+class TestTuning:
+    @pytest.mark.parametrize(("measure", "name"), [("AP", "map"), ("nDCG@10", "ndcg_cut_10")])
+    def test_finds_the_best_of_its_grid_and_of_equals_the_first(self, dev, measure, name):
+        documents = list(dev.documents())
+        texts = [query.text for query in dev.queries]
+        qrels = {}
+        for one in dev.judgements:
+            qrels.setdefault(one.query_id, {})[one.doc_id] = one.grade
+        evaluator = pytrec_eval.RelevanceEvaluator(qrels, {name})
+        means = {}
+        for k1, b in itertools.product((0.6, 0.9, 1.2, 1.5, 1.8, 2.4), (0.2, 0.4, 0.6, 0.75, 0.9)):
+            index = bm25.build(map(joined, documents), bm25.Parameters(k1=k1, b=b))
+            rankings = index.search(texts, 40, [one.doc_id for one in documents])
+            run = {
+                query.query_id: {hit.doc_id: -float(hit.rank) for hit in ranking}
+                for query, ranking in zip(dev.queries, rankings, strict=True)
+            }
+            means[k1, b] = np.mean([of[name] for of in evaluator.evaluate(run).values()])
+        best = max(means, key=lambda pair: round(means[pair], 12))
+        assert retrieval.tune(dev, measure, 40) == bm25.Parameters(k1=best[0], b=best[1])
+        assert max(means.values()) > min(means.values()) + 0.05
 
-    def test_what_is_said_of_them_is_what_the_index_holds(self, ranked, collection, tmp_path, plan):
-        runs, store = ranked
-        asked = plan("eos_last-causal")
-        found = retrieval.save(tmp_path, collection, runs, store.path, asked)
-        assert json.loads(json.dumps(found)) == found
-        assert found["fingerprint"] == collection.fingerprint
-        assert (found["split"], found["queries"], found["bm25"]["k1"]) == ("test", 13, 1.5)
-        assert found["encoders"] == {
-            "eos_last-causal": build.encoders(store)["eos_last-causal"],
-        }
-
-    def test_ids_that_no_run_can_hold_are_escaped_and_come_back(self, write_collection, tmp_path):
-        names = ["a b", "a/b", "a%20b", "100%", "tab\there", "ä ö", "plain", "c%2Fd"]
-        collection = write_collection(
-            [(name, f"rain {i}x") for i, name in enumerate(names)],
-            [("q 1", "rain"), ("q%201", "rain 2x")],
-            [(query, name, 1) for query in ("q 1", "q%201") for name in names if "\t" not in name],
-            name="odd / names %",
-        )
-        runs, _ = retrieval.rank(collection, tmp_path / "index", Plan())
-        retrieval.save(tmp_path, collection, runs, tmp_path / "index", Plan())
-        (file,) = (tmp_path / "runs").rglob("*.trec")
-        assert all(len(line.split()) == 6 for line in file.read_text().splitlines())
-        loaded, tab = retrieval.load(file, collection), "tab%09here"
-        assert ids(loaded) == {
-            query: [tab if name == "tab\there" else name for name in found]  # nobody judged it
-            for query, found in ids(runs["bm25"]).items()
-        }
-
-    def test_ids_of_a_run_from_elsewhere_are_taken_as_they_are(self, write_collection, tmp_path):
-        collection = write_collection(
-            [("http://x/a%20b", "rain"), ("c", "rain")],
-            [("1", "rain")],
-            [("1", "http://x/a%20b", 1)],
-        )
-        (tmp_path / "run").write_text("1 Q0 http://x/a%20b 1 2.5 t\n1 Q0 c%20d 2 1.5 t\n")
-        assert ids(retrieval.load(tmp_path / "run", collection)) == {
-            "1": ["http://x/a%20b", "c%20d"]
-        }
+    def test_of_parameters_that_make_no_difference_takes_the_first(self, write_collection):
+        alone = write_collection([("d1", "rain")], [("q", "rain")], [("q", "d1", 1)])
+        assert retrieval.tune(alone) == bm25.Parameters(k1=0.6, b=0.2)

@@ -4,34 +4,29 @@ Every encoder's ranking comes from exact search, so that differences between sys
 between models. What an approximate vector index loses is measured apart from that, as `IndexLoss`.
 """
 
-import re
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from searchkit.corpus.collection import Collection
-from searchkit.errors import BadInput, UnknownName
+from searchkit.corpus.collection import Collection, joined
 from searchkit.evaluate import measures
-from searchkit.evaluate.runs import Run, read_run, write_run
+from searchkit.evaluate.runs import Run
 from searchkit.index.documents import DocumentStore
-from searchkit.index.store import Store
+from searchkit.index.text import bm25
 from searchkit.index.vector import Vectors
-from searchkit.records import Hit
+from searchkit.records import Document
 from searchkit.search import build
 from searchkit.search.build import Plan, Watcher
-from searchkit.search.retrieve import (
-    Dense,
-    Hybrid,
-    Lexical,
-    Ranker,
-    open_encoders,
-)
+from searchkit.search.retrieve import Dense, Lexical, Ranker, open_encoders
 
+ITEM = "query"
+MEASURES = measures.DEFAULT
 LEXICAL = "bm25"
 DEPTH = 1000
+# What is tried for BM25: around the values of the literature, k1 first.
+_GRID = ((0.6, 0.9, 1.2, 1.5, 1.8, 2.4), (0.2, 0.4, 0.6, 0.75, 0.9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +45,20 @@ class IndexLoss:
     differences: Mapping[str, float]
 
 
-def systems(plan: Plan, hybrids: Sequence[str] = ()) -> list[str]:
-    """What `rank` ranks with: bm25, the encoders in the plan's order, `hybrid(<encoder>)`.
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What ranking a collection brought.
 
-    Raises:
-        UnknownName: a hybrid of what the plan does not encode.
-        BadInput: two systems would go by one name.
+    Attributes:
+        runs: by system: BM25 as the index holds it, other BM25s, the encoders in their order.
+        losses: one for each encoder and approximate vector index.
+        facts: by system, what the index knows of it; JSON. Encoders with a memory also have the
+            `tokens_per_s` at which they encoded.
     """
-    encoders = _encoders(plan)
-    if unknown := [name for name in hybrids if name not in encoders]:
-        raise UnknownName(
-            f"no hybrid of {unknown[0]!r}: it is none of the systems "
-            f"{', '.join(encoders) or '(none)'}; name it with --variant or --embedder, too"
-        )
-    names = [LEXICAL, *encoders, *(_hybrid(name) for name in dict.fromkeys(hybrids))]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"two systems are called {twice[0]!r}; give the encoder another name")
-    return names
+
+    runs: dict[str, Run]
+    losses: list[IndexLoss] = field(default_factory=list)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def rank(
@@ -74,45 +66,43 @@ def rank(
     index: Path,
     plan: Plan,
     *,
-    hybrids: Sequence[str] = (),
+    lexical: Mapping[str, bm25.Parameters] | None = None,
     depth: int = DEPTH,
-    measured: Sequence[str] = measures.DEFAULT,
+    measured: Sequence[str] = MEASURES,
     watcher: Watcher | None = None,
-) -> tuple[dict[str, Run], list[IndexLoss]]:
-    """Rank a collection with BM25, every encoder of a plan, and their hybrids.
+) -> Ranked:
+    """Rank a collection with BM25 and every encoder of a plan.
 
     Args:
         collection: what to search, and what for.
         index: the directory of its index; built, or completed, as the plan says.
         plan: the encoders, and the approximate vector indexes whose loss is wanted.
-        hybrids: encoders of the plan to fuse with BM25, too.
+        lexical: more BM25s by name, with parameters other than those of the index.
         depth: how many documents a ranking holds.
         measured: what the loss of vector indexes is measured by.
         watcher: told how the index grows.
-
-    Returns:
-        Runs by system, in the order of `systems`; and the losses.
-
-    Raises:
-        UnknownName, BadInput: see `systems`.
     """
-    order = systems(plan, hybrids)
     store = build.build_index(index, collection.corpus, plan, watcher)
-    ids = DocumentStore.open(store.part("documents")).ids
-    lexical = Lexical(store, ids)
-    runs = {LEXICAL: _run(lexical, collection, depth)}
-    losses: list[IndexLoss] = []
+    documents = DocumentStore.open(store.part("documents"))
+    ids = documents.ids
+    ranked = Ranked({LEXICAL: _run(Lexical(store, ids), collection, depth)})
+    ranked.facts[LEXICAL] = dict(store.facts("bm25"))
+    for name, parameters in (lexical or {}).items():
+        ranked.runs[name] = _words(collection, documents, parameters, depth)
+        ranked.facts[name] = asdict(parameters)
     texts = [query.text for query in collection.queries]
-    for encoder in open_encoders(store, _encoders(plan), device=plan.device):
+    names = _encoders(plan)
+    known = build.encoders(store)
+    opened = open_encoders(store, names, device=plan.device, memories=plan.memories)
+    for encoder in opened:
         # One forward pass over the queries for all rankings that need it.
         encoded = encoder.encode_prepared(encoder.prepare(texts, "query"))
         if encoded.truncated and watcher:
             watcher.say(f"{encoded.truncated} queries have over {encoder.max_tokens} tokens: cut")
         for name, vectors in encoded.vectors.items():
             exact = Dense(build.open_vector_index(store, name), _already(vectors), ids)
-            runs[name] = _run(exact, collection, depth)
-            if name in hybrids:
-                runs[_hybrid(name)] = _run(Hybrid([exact, lexical]), collection, depth)
+            ranked.runs[name] = _run(exact, collection, depth)
+            ranked.facts[name] = {**known[name], "tokens_per_s": encoder.tokens_per_s}
             for kind in plan.vector_indexes:
                 if kind != build.EXACT:
                     index_of_kind = build.open_vector_index(store, name, kind)
@@ -120,8 +110,32 @@ def rank(
                     # Searched apart: an index that is asked for more finds more of the first ten.
                     top = _run(approximate, collection, build.RECALL_CUTOFF)
                     run = _run(approximate, collection, depth)
-                    losses.append(_loss(collection, name, kind, top, run, runs[name], measured))
-    return {name: runs[name] for name in order}, losses
+                    ranked.losses.append(
+                        _loss(collection, name, kind, top, run, ranked.runs[name], measured)
+                    )
+    order = [LEXICAL, *(lexical or {}), *names]
+    return Ranked({name: ranked.runs[name] for name in order}, ranked.losses, ranked.facts)
+
+
+def tune(dev: Collection, measure: str = MEASURES[0], depth: int = DEPTH) -> bm25.Parameters:
+    """The k1 and b of BM25 with the highest mean on a split that nothing is reported on.
+
+    Args:
+        dev: a collection with that split's queries and judgements.
+        measure: in the notation of ir_measures.
+        depth: how many documents a ranking holds.
+
+    Returns:
+        The best of a grid of 30; among equals, the first.
+    """
+    documents = list(dev.documents())
+
+    def mean(parameters: bm25.Parameters) -> float:
+        run = _words(dev, documents, parameters, depth)
+        values = measures.score(run, dev.judgements, [measure])[measure]
+        return sum(values.values()) / len(values)
+
+    return max((bm25.Parameters(k1=k1, b=b) for k1, b in itertools.product(*_GRID)), key=mean)
 
 
 def index_of(collection: Collection, folder: Path) -> Path:
@@ -129,65 +143,9 @@ def index_of(collection: Collection, folder: Path) -> Path:
     return folder / f"{collection.name}-{collection.corpus.fingerprint[:12]}"
 
 
-def save(
-    folder: Path, collection: Collection, runs: Mapping[str, Run], index: Path, plan: Plan
-) -> dict[str, Any]:
-    """Save the runs of a collection below `folder`, and say where they come from.
-
-    Returns:
-        Fingerprints of the data, parameters of BM25 and the row, hashes and arithmetic of every
-        encoder of the plan; JSON.
-    """
-    # Those of an earlier evaluation must not lie among these.
-    shutil.rmtree(folder / "runs" / _word(collection.name), ignore_errors=True)
-    for name, run in runs.items():
-        path = folder / "runs" / _word(collection.name) / f"{_word(name)}.trec"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # White space ends a column of the format, and some collections have it in their ids.
-        escaped = {
-            _word(query_id): [replace(hit, doc_id=_word(hit.doc_id)) for hit in ranking]
-            for query_id, ranking in run.items()
-        }
-        write_run(path, escaped, _word(name))
-    store = Store.open(index)
-    encoders = build.encoders(store)
-    return {
-        "fingerprint": collection.fingerprint,
-        "split": collection.split,
-        "queries": len(collection.queries),
-        "bm25": dict(store.facts("bm25")),
-        "encoders": {name: encoders[name] for name in _encoders(plan)},
-    }
-
-
-def load(path: Path, collection: Collection) -> dict[str, list[Hit]]:
-    """Read a run of a collection, from elsewhere or as `save` wrote it, with the ids it judges.
-
-    Raises:
-        BadInput: see `read_run`.
-    """
-    judged = {name for one in collection.judgements for name in (one.query_id, one.doc_id)}
-    written = {_word(name): name for name in judged}
-    return {
-        written.get(query_id, query_id): [
-            replace(hit, doc_id=written.get(hit.doc_id, hit.doc_id)) for hit in ranking
-        ]
-        for query_id, ranking in read_run(path).items()
-    }
-
-
 def _encoders(plan: Plan) -> list[str]:
     names = [variant.name for variant in plan.variants] + [name for name, _ in plan.references]
     return list(dict.fromkeys(names))
-
-
-def _hybrid(name: str) -> str:
-    return f"hybrid({name})"
-
-
-def _word(text: str) -> str:
-    """A name without white space or slashes, for a column or a file: percent-encoded if need be."""
-    return quote(text, safe="!#$&'()*+,-.:;<=>?@[]^_`{|}~") if re.search(r"[\s/%]", text) else text
 
 
 def _already(vectors: Vectors) -> Callable[[Sequence[str]], Vectors]:
@@ -196,6 +154,23 @@ def _already(vectors: Vectors) -> Callable[[Sequence[str]], Vectors]:
 
 def _run(ranker: Ranker, collection: Collection, depth: int) -> Run:
     rankings = ranker.search([query.text for query in collection.queries], depth)
+    pairs = zip(collection.queries, rankings, strict=True)
+    return {query.query_id: ranking for query, ranking in pairs}
+
+
+def _words(
+    collection: Collection, documents: Iterable[Document], parameters: bm25.Parameters, depth: int
+) -> Run:
+    """The run of a BM25 that is built for it and not kept."""
+    ids: list[str] = []
+
+    def texts() -> Iterator[str]:
+        for document in documents:
+            ids.append(document.doc_id)
+            yield joined(document)
+
+    index = bm25.build(texts(), parameters)
+    rankings = index.search([query.text for query in collection.queries], depth, ids)
     pairs = zip(collection.queries, rankings, strict=True)
     return {query.query_id: ranking for query, ranking in pairs}
 

@@ -1,0 +1,423 @@
+"""Judgements collected while searching: a ledger of them, and the test collection they make.
+
+A ledger is JSON Lines, {"query", "doc_id", "grade"} and perhaps "when", one line a judgement in the
+order in which they were given. Nothing in it is changed: a later line about the same query and
+document wins over an earlier one.
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from errno import EEXIST, ENOTEMPTY
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from blake3 import blake3
+
+from searchkit import files, places
+from searchkit.corpus.lines import Line, shown
+from searchkit.errors import BadInput
+from searchkit.records import Document, Hit, Judgement, Query
+
+HIGHEST = 9  # the best grade that can be given
+
+_FACTS = "made.json"
+_LINE = '{"query": "...", "doc_id": "...", "grade": 1}'
+_ANSWER = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")
+_HOW = "ranks as in 1 3, with grades as in 2:2, 0 if none is relevant, or nothing to skip"
+
+
+class NothingJudged(BadInput):
+    """A ledger without a judgement of any document of an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What somebody said of a document as an answer to a query; `when` is ISO 8601, or None."""
+
+    query: str
+    doc_id: str
+    grade: int
+    when: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """What a ledger holds: the last word on every query and document, in the order of the first.
+
+    `notes` names what could not be read, one line each.
+    """
+
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A test collection that was made from a ledger, and what a reader of its scores should know.
+
+    Attributes:
+        folder: in BEIR's layout.
+        queries: how many it has.
+        notes: one line each.
+    """
+
+    folder: Path
+    queries: int
+    notes: tuple[str, ...]
+
+
+class Documents(Protocol):
+    """Documents that can be read more than once: those of an index, or a list; no generator."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Document]: ...
+
+
+class Ledger:
+    """A file of judgements; it need not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, query: str, doc_id: str, grade: int, when: datetime | None = None) -> None:
+        """Append a judgement; it is on the disk when this returns.
+
+        Several processes may add to one ledger. What a killed one left of a line is cut off.
+
+        Args:
+            query: as it was typed; white space is made single.
+            doc_id: of a document that was shown.
+            grade: 0 for not relevant, up to 9.
+            when: noted beside it.
+
+        Raises:
+            BadInput: the query or the id is empty or not whole Unicode, or the grade is none.
+        """
+        fields: dict[str, Any] = {"query": " ".join(query.split()), "doc_id": doc_id}
+        fields["grade"] = grade
+        if when is not None:
+            fields["when"] = when.isoformat(timespec="seconds")
+        if fault := _fault(fields):
+            raise BadInput(f"cannot note this judgement: {fault}")
+        line = json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self.path.exists()
+        with self.path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _mend(file)
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            files.sync_tree(self.path.parent)  # the name, too
+
+    def read(self) -> Judgements:
+        """The judgements; none where there is no file.
+
+        A last line that was cut short, by a crash or a full disk, is left out and named.
+
+        Raises:
+            BadInput: any other line is not a judgement.
+        """
+        try:
+            *lines, rest = self.path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return Judgements(())
+        found: dict[tuple[str, str], Entry] = {}
+        notes = []
+        if rest and not _is_whole(rest):
+            place = f"{self.path}:{len(lines) + 1}"
+            notes.append(f"{place}: the last line was cut short and is left out; judge it again")
+            rest = b""
+        for number, content in enumerate([*lines, rest], start=1):
+            if content.strip():
+                entry = _entry(str(self.path), number, content)
+                found[entry.query, entry.doc_id] = entry
+        return Judgements(tuple(found.values()), tuple(notes))
+
+
+def ledger_of(index_name: str) -> Ledger:
+    """Where the judgements about an index are kept: `judgements/<name>.jsonl` under the home.
+
+    Raises:
+        BadInput: the name is not that of one visible file.
+    """
+    if not index_name or Path(index_name).name != index_name or index_name.startswith("."):
+        raise BadInput(f"{index_name!r} cannot name a ledger; give the plain name of an index")
+    return Ledger(places.home() / "judgements" / f"{index_name}.jsonl")
+
+
+def as_collection(ledger: Ledger, documents: Documents, folder: Path) -> Judged:
+    """Make a ledger and the documents of its index a test collection.
+
+    Every distinct text is a query, whose id is its hash. Judgements of documents that are gone are
+    left out, and counted: no system can find what is not there, and recall would blame all for it.
+
+    Args:
+        ledger: of the index.
+        documents: of the index.
+        folder: where the collection goes; an earlier one that was made there is replaced.
+
+    Raises:
+        NothingJudged: nothing that was judged is there.
+        BadInput: a line of the ledger is not a judgement, or `folder` holds something else.
+    """
+    read = ledger.read()
+    wanted = {entry.doc_id for entry in read.entries}
+    there = {document.doc_id for document in documents if document.doc_id in wanted}
+    kept = [entry for entry in read.entries if entry.doc_id in there and fits_qrels(entry.doc_id)]
+    if not kept:
+        raise NothingJudged(
+            f"{ledger.path} has no judgements of documents in this index "
+            f"({len(read.entries)} of others); collect some with: searchkit search --judge"
+        )
+    ids = {entry.query: f"judged-{_hash(entry.query)}" for entry in kept}
+    write_collection(
+        folder,
+        documents,
+        [Query(query_id, text, {"kind": "judged"}) for text, query_id in ids.items()],
+        [Judgement(ids[entry.query], entry.doc_id, entry.grade) for entry in kept],
+        {"ledger": str(ledger.path)},
+    )
+    gone = sum(entry.doc_id not in there for entry in read.entries)
+    odd = len(read.entries) - gone - len(kept)
+    counted = (
+        (gone, "of documents that are gone from the index"),
+        (odd, "of documents whose ids hold tabs or line ends, which qrels cannot"),
+    )
+    notes = [f"judgements {whose}: {count:,}; left out" for count, whose in counted if count]
+    return Judged(folder, len(ids), (*read.notes, *notes))
+
+
+def ask(hits: Sequence[Hit], read: Callable[[str], str]) -> list[tuple[str, int]]:
+    """Ask which of the documents that were shown are relevant, until an answer can be read.
+
+    Args:
+        hits: what was shown.
+        read: shows a prompt and gives back what was typed, as `input` does; the end of the input is
+            an empty answer.
+
+    Returns:
+        (document id, grade) of each judged document, in the order of the answer.
+    """
+    prompt = f"relevant ({_HOW}): "
+    while hits:
+        try:
+            return parse(read(prompt), hits)
+        except BadInput as error:
+            prompt = f"{error}: "
+        except EOFError:
+            break
+    return []
+
+
+def parse(answer: str, hits: Sequence[Hit]) -> list[tuple[str, int]]:
+    """Read what a person says about a ranking.
+
+    `1 3` means that the documents at these ranks are relevant (grade 1), `2:2` that one deserves
+    grade 2, `2:0` that it is not relevant; `0` or `none`, that none of those shown is; nothing,
+    nothing. Commas separate like spaces.
+
+    Returns:
+        (document id, grade) of each judged document, in the order of the answer.
+
+    Raises:
+        BadInput: it is none of this, or judges a rank twice or one that was not shown.
+    """
+    words = answer.replace(",", " ").lower().split()
+    if words in (["0"], ["none"]):
+        return [(hit.doc_id, 0) for hit in hits]
+    if words and not hits:
+        raise BadInput(f"{answer.strip()!r} judges what was not shown: nothing was found")
+    shown_at = {hit.rank: hit.doc_id for hit in hits}
+    judged: dict[str, int] = {}
+    for word in words:
+        match = _ANSWER.fullmatch(word)
+        if match is None:
+            raise BadInput(f"{word!r} is not a rank; type {_HOW}")
+        rank, grade = int(match[1]), int(match[2] or 1)
+        if rank not in shown_at:
+            raise BadInput(
+                f"no document was shown at rank {rank}, only at {min(shown_at)} to "
+                f"{max(shown_at)}; type {_HOW}"
+            )
+        if grade > HIGHEST:
+            raise BadInput(f"{word!r} has grade {grade}; a grade is 0 to {HIGHEST}")
+        if shown_at[rank] in judged:
+            raise BadInput(f"rank {rank} is judged twice in {answer.strip()!r}; say it once")
+        judged[shown_at[rank]] = grade
+    return list(judged.items())
+
+
+def write_collection(
+    folder: Path,
+    documents: Iterable[Document],
+    queries: Iterable[Query],
+    judgements: Iterable[Judgement],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a collection in BEIR's layout, with the one split `test`: whole, or not at all.
+
+    Args:
+        folder: where; a collection that this function made there is replaced.
+        documents: one by one, as they shall be.
+        queries: their metadata are kept.
+        judgements: `fits_qrels` of their ids.
+        facts: what `read_facts` gives back; JSON.
+
+    Raises:
+        BadInput: `folder` holds something else.
+    """
+    _refuse_foreign(folder)
+    new = _beside(folder, "new")
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        (new / "qrels").mkdir(parents=True)
+        _write_lines(
+            new / "corpus.jsonl",
+            ({"_id": one.doc_id, "title": one.title, "text": one.text} for one in documents),
+        )
+        _write_lines(
+            new / "queries.jsonl",
+            (
+                {"_id": one.query_id, "text": one.text, "metadata": dict(one.metadata)}
+                for one in queries
+            ),
+        )
+        with (new / "qrels" / "test.tsv").open("w", encoding="utf-8", newline="\n") as file:
+            file.write("query-id\tcorpus-id\tscore\n")
+            file.writelines(f"{one.query_id}\t{one.doc_id}\t{one.grade}\n" for one in judgements)
+        written = {"facts": dict(facts), "files": _hashes(new)}
+        (new / _FACTS).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+        files.sync_tree(new)
+        _take_place(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """The facts of a collection that `write_collection` made, if its files are as it wrote them.
+
+    Returns:
+        None where there is no collection, or one that was changed since.
+
+    Raises:
+        BadInput: `folder` holds something else.
+    """
+    _refuse_foreign(folder)
+    try:
+        written = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        if written["files"] != _hashes(folder):
+            return None
+        facts: dict[str, Any] = written["facts"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return facts
+
+
+def fits_qrels(doc_id: str) -> bool:
+    """Whether qrels can hold a document id: tabs and line ends separate, and ends are stripped."""
+    return doc_id == doc_id.strip() != "" and "\t" not in doc_id and "\n" not in doc_id
+
+
+def _entry(source: str, number: int, content: bytes) -> Entry:
+    """The judgement on a line."""
+    line = Line(source, number, content.decode(errors="replace"))  # the text is for errors alone
+    try:
+        fields = json.loads(content.decode())
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict):
+        raise line.wrong(f"found {shown(line.text)}; a judgement is a line such as {_LINE}")
+    if fault := _fault(fields):
+        raise line.wrong(f"{fault}; mend or delete the line")
+    query = " ".join(fields["query"].split())
+    return Entry(query, fields["doc_id"], fields["grade"], fields.get("when"))
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether a last line without a line end is a judgement nonetheless."""
+    try:
+        _entry("", 0, content)
+    except BadInput:
+        return False
+    return True
+
+
+def _fault(fields: Mapping[str, Any]) -> str | None:
+    """What keeps fields from being a judgement, None if nothing does."""
+    for name in ("query", "doc_id"):
+        value = fields.get(name)
+        if not isinstance(value, str) or not value.strip():
+            return f"{name!r} is {shown(value)}; it must be a string that is not empty"
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            return f"{name!r} holds half a surrogate pair, {value[error.start]!r}; write it whole"
+    grade, when = fields.get("grade"), fields.get("when")
+    if type(grade) is not int or not 0 <= grade <= HIGHEST:
+        return f"'grade' is {shown(grade)}; it must be an integer from 0 to {HIGHEST}"
+    if when is not None and not isinstance(when, str):
+        return f"'when' is {shown(when)}; it must be a time such as '2025-03-01T12:00:00+00:00'"
+    return None
+
+
+def _mend(file: BinaryIO) -> None:
+    """End the last line of an open ledger, or cut off what a crash left of it."""
+    file.seek(0)
+    content = file.read()
+    rest = content.rpartition(b"\n")[2]
+    if rest and _is_whole(rest):
+        file.write(b"\n")
+    elif rest:
+        file.truncate(len(content) - len(rest))
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise where a folder holds something that is not a collection made here."""
+    if folder.exists() and not (folder.is_dir() and (folder / _FACTS).is_file()):
+        if folder.is_dir() and not any(folder.iterdir()):
+            return
+        raise BadInput(f"{folder} was not made by searchkit, and is kept; give another folder")
+
+
+def _take_place(new: Path, folder: Path) -> None:
+    """Give a folder its place; the one that has it goes, and never is there half of either."""
+    old = _beside(folder, "old")
+    while True:
+        try:
+            new.rename(folder)
+            break
+        except OSError as error:
+            if error.errno not in (ENOTEMPTY, EEXIST):
+                raise
+        with suppress(FileNotFoundError):  # another process was faster
+            folder.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{os.getpid()}.{what}")
+
+
+def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """The BLAKE3 hash of every file of a collection, by its path."""
+    names = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
+    return {name: files.blake3_of(folder / name) for name in names}
+
+
+def _hash(text: str) -> str:
+    return blake3(text.encode()).hexdigest()[:16]
