@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,12 +178,19 @@ def options_of(function: Any) -> dict[str, inspect.Parameter]:
 
 
 def _refuse_other_kinds(name: str, value: Any, option: inspect.Parameter) -> None:
-    """Numbers have to be positive and of the kind the option says; a whole number is a float."""
+    """Sizes have to be positive, scales finite and not negative: 0 leaves out what is scaled.
+
+    A whole number does as a float.
+    """
     kind = option.annotation
     is_bool = isinstance(value, bool)
     fits = isinstance(value, kind | int if kind is float else kind) and is_bool == (kind is bool)
     if not fits:
         wanted = kind.__name__ if isinstance(kind, type) else str(kind)
         raise BadInput(f"{name} is {value!r}; it must be of type {wanted}")
-    if not is_bool and value is not None and value <= 0:
+    if is_bool or value is None:
+        return
+    if kind is float and not 0 <= value < math.inf:
+        raise BadInput(f"{name} is {value}; it must be 0 or more, and finite")
+    if kind is not float and value <= 0:
         raise BadInput(f"{name} is {value}; it must be more than 0")

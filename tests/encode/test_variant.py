@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -239,7 +240,9 @@ def test_a_pooling_with_weights_is_trainable():
         ("last_layer", "latents", 0, "last_layer's latents is 0; it must be more than 0"),
         ("last_layer", "latents", None, "latents is None; it must be of type int"),
         ("last_layer", "heads", 2.5, r"heads is 2.5; it must be of type int \| None"),
-        ("last_layer", "latent_scale", -1.0, "latent_scale is -1.0; it must be more than 0"),
+        ("last_layer", "latent_scale", -1.0, "latent_scale is -1.0; it must be 0 or more, and fin"),
+        ("last_layer", "latent_scale", math.nan, "latent_scale is nan; it must be 0 or more, and"),
+        ("multi_layer", "layer_scale", math.inf, "layer_scale is inf; it must be 0 or more, and"),
         ("last_layer", "head_dim", True, "head_dim is True; it must be of type int"),
         ("multi_layer", "normalise_states", 1, "normalise_states is 1; it must be of type bool"),
     ],
@@ -266,3 +269,10 @@ def test_options_that_are_left_out_are_written_out():
     assert spelt_out.fingerprint("x") == variant.fingerprint("x")
     whole = parse("last_layer-causal", pooling_options={"latents": 8, "latent_scale": 1})
     assert whole.fingerprint("x") != variant.fingerprint("x")
+
+
+def test_a_scale_of_0_can_be_named_since_it_leaves_something_out():
+    variant = Variant(
+        attention="causal", pooling="multi_layer", pooling_options={"layer_scale": 0.0}
+    )
+    assert variant.to_row()["pooling_options"]["layer_scale"] == 0.0
