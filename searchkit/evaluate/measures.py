@@ -68,6 +68,17 @@ def check(measures: Iterable[str]) -> None:
         _evaluator(name, {"query": {"document": 1}})
 
 
+def cutoff(name: str) -> int | None:
+    """How many hits of a ranking a measure looks at, such as 10 for nDCG@10; None for all.
+
+    Raises:
+        BadInput: see `check`.
+    """
+    check([name])
+    found: int | None = _parsed(name).params.get("cutoff")
+    return found
+
+
 def _by_rank(query_id: str, ranking: Sequence[Hit]) -> dict[str, float]:
     """Scores that fall by one from rank to rank: exact in float32, so that no two are tied."""
     scores = {hit.doc_id: float(len(ranking) - i) for i, hit in enumerate(ranking)}

@@ -60,10 +60,12 @@ def open_all(suite: Suite) -> tuple[OpenSet, ...]:
     """The sets of a suite, each with what takes part in it.
 
     Raises:
-        BadInput: a set is not what the suite says, or no system can take part in it; two sets go by
-            one name; a run is of none of the sets, or of another set than its name says.
-        UnknownName: no query has the field that is reported by.
+        BadInput: a set is not what the suite says, its measures are not of its task, or no system
+            can take part in it; two sets go by one name; a run is not of the set that its name
+            says; an embedder is not where it should be.
+        UnknownName: no query has the field that is reported by, or no set the name of a run's.
     """
+    _check_references(suite)
     opened = [(row, open_one(row, suite.seed)) for row in suite.sets]
     _check_field(suite, [data for _, data in opened])
     names = [row.name or data.name for row, data in opened]
@@ -285,6 +287,15 @@ def _dev(suite: Suite, row: SetRow, data: EvaluationSet, name: str) -> Collectio
             f"({some(shared)}); tune on a split of other queries"
         )
     return dev
+
+
+def _check_references(suite: Suite) -> None:
+    for name, folder in suite.references.items():
+        if not (folder / "modules.json").is_file():
+            raise BadInput(
+                f"{name}: {folder} is not a sentence-transformers directory: it has no "
+                "modules.json; check the path"
+            )
 
 
 def _check_field(suite: Suite, opened: Sequence[EvaluationSet]) -> None:

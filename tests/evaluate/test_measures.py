@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searchkit.errors import BadInput
-from searchkit.evaluate.measures import DEFAULT, check, score
+from searchkit.evaluate.measures import DEFAULT, check, cutoff, score
 from searchkit.records import Hit, Judgement
 
 TREC_EVAL = {"nDCG@10": "ndcg_cut_10", "R@100": "recall_100", "AP": "map", "RR": "recip_rank"}
@@ -157,6 +157,34 @@ def test_what_is_no_measure_is_named_with_examples(name):
         with pytest.raises(BadInput, match="there are nDCG@10, R@100") as caught:
             act()
         assert str(caught.value).startswith(repr(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "looks_at"),
+    [
+        ("nDCG@10", 10),
+        ("P(rel=2)@5", 5),
+        (" AP @ 2 ", 2),
+        ("AP", None),
+        ("Rprec", None),
+        ("IPrec@1.0", None),  # whose number is a recall
+    ],
+)
+def test_a_cutoff_is_how_much_of_a_ranking_is_looked_at(name, looks_at):
+    assert cutoff(name) == looks_at
+
+
+@given(runs, qrels)
+def test_what_lies_below_the_cutoff_changes_nothing(run, judged):
+    judgements = [Judgement(q, d, grade) for q, of in judged.items() for d, grade in of.items()]
+    for name in ("nDCG@3", "RR@3", "R@3", "P@3", "AP@3", "Judged@3"):
+        cut = {query_id: ranking[: cutoff(name)] for query_id, ranking in ranked(run).items()}
+        assert score(cut, judgements, [name]) == score(ranked(run), judgements, [name])
+
+
+def test_a_cutoff_is_of_a_measure():
+    with pytest.raises(BadInput, match="'nDCG10' is not a measure"):
+        cutoff("nDCG10")
 
 
 def test_broken_promises_are_value_errors():

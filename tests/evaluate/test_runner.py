@@ -643,6 +643,12 @@ class TestIsRefusedBeforeAnythingIsEncoded:
             "retrieval has no split 'train'; there are: dev, test"
         )
 
+    def test_an_embedder_that_is_not_there(self, refused, make, tmp_path):
+        assert refused(make("sts", references={"e5": tmp_path / "e5"})) == (
+            f"e5: {tmp_path}/e5 is not a sentence-transformers directory: it has no modules.json; "
+            "check the path"
+        )
+
     def test_options_of_retrieval_for_another_task(self, refused, make, data):
         row = SetRow(source=str(data / "sts"), queries=Path("queries.tsv"))
         assert refused(make(sets=(row,))) == (

@@ -129,6 +129,8 @@ def tune(dev: Collection, measure: str = MEASURES[0], depth: int = DEPTH) -> bm2
         The best of a grid of 30; among equals, the first.
     """
     documents = list(dev.documents())
+    # What the measure does not see is not ranked: most of the time of a search goes into hits.
+    depth = min(depth, measures.cutoff(measure) or depth)
 
     def mean(parameters: bm25.Parameters) -> float:
         run = _words(dev, documents, parameters, depth)
