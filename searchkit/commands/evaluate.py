@@ -194,7 +194,12 @@ def run(
         )
         given = {"index": index, "queries": queries, "qrels": qrels}
         if not sets and not index:
-            raise BadInput("nothing to evaluate on; name a SET, or an index with --index")
+            raise typer.BadParameter("name a SET, or an index with --index", param_hint="SET")
+        if not sets and (run_file or queries or qrels or sample or by):
+            raise BadInput(
+                "--run, --queries, --qrels, --sample and --by belong to a SET; leave them out, or "
+                "name one"
+            )
         rows = _rows(sets or [""], split, sample, given)
         suite = suites.Suite(
             sets=rows,

@@ -87,9 +87,9 @@ class Memory:
     def speed(self) -> float | None:
         """Tokens a second over all that was ever computed for this memory; None if nothing was."""
         notes = {
-            path.name: note
+            path.name: note  # a block of two slots was computed once
             for path in self._folder.glob("*/*.json")
-            if (note := _note(path)) is not None
+            if (note := _read(path)) is not None
         }
         seconds = sum(note["seconds"] for note in notes.values())
         return sum(note["tokens"] for note in notes.values()) / seconds if seconds else None
@@ -126,9 +126,18 @@ class Memory:
 
 def _note(path: Path) -> dict[str, Any] | None:
     """The note of a block that is whole; None where it is torn: its rows are computed again."""
+    note = _read(path)
     try:
-        note: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        whole = files.blake3_of(path.with_suffix(".npy")) == note["blake3"]
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = note is not None and files.blake3_of(path.with_suffix(".npy")) == note["blake3"]
+    except OSError:
         return None
     return note if whole else None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A note with all that it must hold, or None."""
+    try:
+        note: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return note if {"blake3", "tokens", "seconds", "keys"} <= note.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None

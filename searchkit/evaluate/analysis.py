@@ -212,7 +212,7 @@ def analyse(results: Results) -> Analysis:
         name, main = sample.facts.name, sample.facts.measures[0]
         resampled = sample.resample(results.resamples, results.seed)
         found[name].update(_pairs(sample, resampled, results, most))
-        if main in sample.measures:
+        if main in sample.measures and sample.facts.part_of is None:
             drawn = resampled[:, sample.measures.index(main)].copy()  # lets go of the others
             members.append(_Member(name, sample.facts.task, main, sample.systems, drawn))
     pairs = [pair for name in means for measure in means[name] for pair in found[name][measure]]

@@ -11,7 +11,6 @@ is told in `encode.states.unit_rms`.
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -40,7 +39,6 @@ READS = {"eos_last": LAYER_EOS, "mean": LAYER_MEANS}
 """By pooling, what it is when it reads a layer that need not be the last."""
 
 _DEPTH = 1000  # of a ranking, where the measure does not say where it stops
-_CUT = re.compile(r"(?:AP|Judged|P|R|RR|Success|nDCG)(?:\(.*\))?@(\d+)").fullmatch
 
 Encode = Callable[[Sequence[str], Role], Vectors]
 Score = Callable[[Encode], dict[str, float]]
@@ -244,8 +242,8 @@ def _retrieval(collection: Collection, measure: str) -> Score:
         ids.append(document.doc_id)
         passages.append(joined(document))
     queries = [query.text for query in collection.queries]
-    cut = _CUT(measure.strip())  # what a measure does not read need not be ranked
-    depth = min(int(cut[1]) if cut else _DEPTH, len(ids))
+    # What a measure does not look at need not be ranked.
+    depth = min(measures.cutoff(measure) or _DEPTH, len(ids))
 
     def score(encode: Encode) -> dict[str, float]:
         index = catalog.load(build.VECTOR_INDEXES, build.EXACT).build(encode(passages, "passage"))

@@ -537,3 +537,16 @@ def test_resamplings_of_one_pool_are_warned_of():
         if "share its texts" in line
     ]
     assert line.startswith(f"{first}: the resamplings of a set")
+
+
+def test_parts_of_a_set_are_compared_but_are_no_further_sets_of_their_task():
+    results = evaluation(random_scores(sets=3, systems=2, items=12))
+    whole, *parts = results.sets
+    assert len(analyse(results).families) == 1
+    sets = {
+        name: dataclasses.replace(facts, part_of=whole if name in parts else None)
+        for name, facts in results.sets.items()
+    }
+    divided = analyse(dataclasses.replace(results, sets=sets))
+    assert divided.families == ()
+    assert {pair.set for pair in divided.pairs} == {whole, *parts}

@@ -107,7 +107,7 @@ def matrix(results: Results, analysis: Analysis) -> Grid:
         of_sets = [dict(analysis.means[name][family.measure]) for name in family.sets]
         columns += [Column(name, family.measure, right=True, kind="name") for name in family.sets]
         values += of_sets
-        if len(of_sets) > 1:
+        if len(of_sets) > 1 and family.part_of is None:
             everywhere = [system for system in of_sets[0] if all(system in one for one in of_sets)]
             columns.append(Column(f"mean of {len(of_sets)}", family.task, right=True))
             values.append(

@@ -20,7 +20,8 @@ class Family:
         group: the same family to the other reports.
         sets: in the order of the evaluation.
         systems: that took part in any of the sets, in the order of the evaluation.
-        complete: those that took part in all of them; averages over sets are theirs alone.
+        complete: those that took part in all of them; averages over sets are theirs alone. Nobody,
+            where the sets are parts of one: averages would say again what it says.
         measures: of any of the sets, the main one first.
     """
 
@@ -41,7 +42,7 @@ class Family:
 def families(results: Results) -> list[Family]:
     """The families of an evaluation, in its order."""
     groups = _order.families(results)
-    of_task = Counter(group.task for group in groups)
+    of_task = Counter(group.task for group in groups if group.part_of is None)
     return [
         _family(results, group, f"family-{i}", alone=of_task[group.task] == 1)
         for i, group in enumerate(groups)
@@ -63,13 +64,17 @@ def _family(results: Results, group: _order.Family, key: str, *, alone: bool) ->
     part = {
         name: sum(name in results.scores[set] for set in group.sets) for name in results.systems
     }
+    if group.part_of is not None:
+        title = f"{title}, parts of {group.part_of}"
     measures = [group.measure, *(measure for facts in sets for measure in facts.measures)]
     return Family(
         key=key,
-        title=title if alone else f"{title} by {group.measure}",
+        title=title if alone or group.part_of is not None else f"{title} by {group.measure}",
         group=group,
         sets=tuple(sets),
         systems=tuple(name for name, times in part.items() if times),
-        complete=tuple(name for name, times in part.items() if times == len(sets)),
+        complete=tuple(
+            name for name, times in part.items() if times == len(sets) and group.part_of is None
+        ),
         measures=tuple(dict.fromkeys(measures)),
     )

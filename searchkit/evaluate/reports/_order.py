@@ -8,11 +8,16 @@ from searchkit.evaluate.results import Results
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The sets of one task that have the same main measure."""
+    """The sets of one task that have the same main measure.
+
+    Parts of a set are a family of their own, and nothing is said over them: together they are that
+    set again. `part_of` names it, and is None for a family of whole sets.
+    """
 
     task: str
     measure: str
     sets: tuple[str, ...]
+    part_of: str | None = None
 
 
 def main_measure(results: Results, name: str) -> str:
@@ -21,11 +26,13 @@ def main_measure(results: Results, name: str) -> str:
 
 
 def families(results: Results) -> list[Family]:
-    """All sets by task and main measure, in the order of the evaluation."""
-    grouped: dict[tuple[str, str], list[str]] = {}
+    """All sets by task and main measure, in the order of the evaluation; parts come last."""
+    grouped: dict[tuple[str, str, str | None], list[str]] = {}
     for name, facts in results.sets.items():
-        grouped.setdefault((facts.task, main_measure(results, name)), []).append(name)
-    return [Family(task, measure, tuple(sets)) for (task, measure), sets in grouped.items()]
+        key = (facts.task, main_measure(results, name), facts.part_of)
+        grouped.setdefault(key, []).append(name)
+    found = [Family(task, by, tuple(sets), of) for (task, by, of), sets in grouped.items()]
+    return sorted(found, key=lambda family: family.part_of is not None)
 
 
 def measures(results: Results) -> list[str]:
@@ -45,6 +52,8 @@ def against_baseline(analysis: Analysis, family: Family) -> list[FamilyPair]:
 
     Empty where the analysis has no comparison over these sets, as for a single one.
     """
+    if family.part_of is not None:
+        return []
     pairs = [
         pair
         for pair in analysis.families

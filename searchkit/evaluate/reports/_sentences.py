@@ -31,6 +31,8 @@ def headline(results: Results, analysis: Analysis) -> str:
     found = rows(results, analysis)
     lines = []
     for family in _order.families(results):
+        if family.part_of is not None:  # said of the whole set
+            continue
         if compared := _order.against_baseline(analysis, family):
             lines.append(_over(results, analysis, family, compared[0]))
             lines.append(_tally(found, family, compared[0]))

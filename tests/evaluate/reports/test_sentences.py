@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from searchkit.evaluate.analysis import FamilyPair
+from searchkit.evaluate.analysis import FamilyPair, analyse
 from searchkit.evaluate.reports._numbers import amount, counted, difference, fixed, p_value
 from searchkit.evaluate.reports._order import Family
 from searchkit.evaluate.reports._sentences import caption, family_caption, finding, headline
@@ -197,3 +197,16 @@ def test_numbers_are_written_alike_everywhere():
     assert [counted(1, "query"), counted(2000, "query"), counted(3, "text")] == [
         *("1 query", "2,000 queries", "3 texts"),
     ]
+
+
+def test_parts_of_a_set_are_not_counted_as_sets(results):
+    whole, *others = [name for name, facts in results.sets.items() if facts.task == "retrieval"]
+    sets = {
+        name: replace(facts, part_of=whole if name in others else None)
+        for name, facts in results.sets.items()
+        if facts.task == "retrieval"
+    }
+    scores = {name: results.scores[name] for name in sets}
+    divided = replace(results, sets=sets, scores=scores)
+    (line,) = headline(divided, analyse(divided)).splitlines()
+    assert f"on {whole}" in line.lower() or f"On {whole}" in line
