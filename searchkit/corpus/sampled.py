@@ -2,17 +2,13 @@
 
 import heapq
 import json
-import shutil
-import tempfile
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from blake3 import blake3
 
-from searchkit import files
 from searchkit.corpus.collection import Collection, open_collection
+from searchkit.corpus.written import read_facts, write_collection
 
 
 def sample(collection: Collection, documents: int, folder: Path, *, seed: int = 0) -> Collection:
@@ -41,8 +37,15 @@ def sample(collection: Collection, documents: int, folder: Path, *, seed: int = 
     wanted = max(0, documents - len(kept))
     kept.update(heapq.nsmallest(wanted, others, key=lambda doc_id: _hash(seed, doc_id)))
     target = folder / _draw(collection, documents, seed) / f"{collection.name}-{len(kept)}"
-    if not target.is_dir():
-        _write(collection, kept, target)
+    if read_facts(target) is None:
+        write_collection(
+            target,
+            (document for document in collection.documents() if document.doc_id in kept),
+            collection.queries,
+            collection.judgements,  # of queries without text, too: they score 0, as on the whole
+            {"sample_of": collection.fingerprint, "documents": documents, "seed": seed},
+            split=collection.split,
+        )
     drawn = open_collection(target, collection.split)
     remark = f"a sample of {len(kept):,} of {len(there):,} documents, drawn with seed {seed}"
     return replace(drawn, remarks=(*drawn.remarks, remark))
@@ -57,46 +60,3 @@ def _draw(collection: Collection, documents: int, seed: int) -> str:
     metadata = [dict(query.metadata) for query in collection.queries]
     told = [collection.fingerprint, collection.split, metadata, documents, seed]
     return blake3(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _write(collection: Collection, kept: set[str], target: Path) -> None:
-    """Write a sample, whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-    try:
-        _lines(
-            temporary / "corpus.jsonl",
-            (
-                {"_id": one.doc_id, "title": one.title, "text": one.text}
-                for one in collection.documents()
-                if one.doc_id in kept
-            ),
-        )
-        _lines(
-            temporary / "queries.jsonl",
-            (
-                {"_id": one.query_id, "text": one.text, "metadata": dict(one.metadata)}
-                for one in collection.queries
-            ),
-        )
-        qrels = temporary / "qrels" / f"{collection.split}.tsv"
-        qrels.parent.mkdir()
-        # All of them, of queries without text too: every system scores 0 there, as on the whole.
-        rows = (f"{one.query_id}\t{one.doc_id}\t{one.grade}\n" for one in collection.judgements)
-        with qrels.open("w", encoding="utf-8", newline="\n") as file:
-            file.write("query-id\tcorpus-id\tscore\n")
-            file.writelines(rows)
-        temporary.chmod(0o755)
-        files.sync_tree(temporary)
-        try:
-            temporary.rename(target)
-        except OSError:
-            if not target.is_dir():  # another process may have been quicker; its files are the same
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)

@@ -27,9 +27,9 @@ from blake3 import blake3
 from numpy.typing import ArrayLike, NDArray
 
 from searchkit.corpus.collection import joined
+from searchkit.corpus.written import Documents, fits_qrels, read_facts, write_collection
 from searchkit.errors import BadInput, UnknownName
 from searchkit.records import Document, Judgement, Query
-from searchkit.search.judging import Documents, fits_qrels, read_facts, write_collection
 
 VERSION = 1  # of what is made; another one makes every collection again
 LEAST = 20  # possible queries: fewer tell systems apart by luck

@@ -9,25 +9,22 @@ import fcntl
 import json
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from blake3 import blake3
 
 from searchkit import files, places
 from searchkit.corpus.lines import Line, shown
+from searchkit.corpus.written import Documents, fits_qrels, write_collection
 from searchkit.errors import BadInput
-from searchkit.records import Document, Hit, Judgement, Query
+from searchkit.records import Hit, Judgement, Query
 
 HIGHEST = 9  # the best grade that can be given
 
-_FACTS = "made.json"
 _LINE = '{"query": "...", "doc_id": "...", "grade": 1}'
 _ANSWER = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")
 _HOW = "ranks as in 1 3, with grades as in 2:2, 0 if none is relevant, or nothing to skip"
@@ -71,14 +68,6 @@ class Judged:
     folder: Path
     queries: int
     notes: tuple[str, ...]
-
-
-class Documents(Protocol):
-    """Documents that can be read more than once: those of an index, or a list; no generator."""
-
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[Document]: ...
 
 
 class Ledger:
@@ -257,77 +246,6 @@ def parse(answer: str, hits: Sequence[Hit]) -> list[tuple[str, int]]:
     return list(judged.items())
 
 
-def write_collection(
-    folder: Path,
-    documents: Iterable[Document],
-    queries: Iterable[Query],
-    judgements: Iterable[Judgement],
-    facts: Mapping[str, Any],
-) -> None:
-    """Write a collection in BEIR's layout, with the one split `test`: whole, or not at all.
-
-    Args:
-        folder: where; a collection that this function made there is replaced.
-        documents: one by one, as they shall be.
-        queries: their metadata are kept.
-        judgements: `fits_qrels` of their ids.
-        facts: what `read_facts` gives back; JSON.
-
-    Raises:
-        BadInput: `folder` holds something else.
-    """
-    _refuse_foreign(folder)
-    new = _beside(folder, "new")
-    shutil.rmtree(new, ignore_errors=True)
-    try:
-        (new / "qrels").mkdir(parents=True)
-        _write_lines(
-            new / "corpus.jsonl",
-            ({"_id": one.doc_id, "title": one.title, "text": one.text} for one in documents),
-        )
-        _write_lines(
-            new / "queries.jsonl",
-            (
-                {"_id": one.query_id, "text": one.text, "metadata": dict(one.metadata)}
-                for one in queries
-            ),
-        )
-        with (new / "qrels" / "test.tsv").open("w", encoding="utf-8", newline="\n") as file:
-            file.write("query-id\tcorpus-id\tscore\n")
-            file.writelines(f"{one.query_id}\t{one.doc_id}\t{one.grade}\n" for one in judgements)
-        written = {"facts": dict(facts), "files": _hashes(new)}
-        (new / _FACTS).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-        files.sync_tree(new)
-        _take_place(new, folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def read_facts(folder: Path) -> dict[str, Any] | None:
-    """The facts of a collection that `write_collection` made, if its files are as it wrote them.
-
-    Returns:
-        None where there is no collection, or one that was changed since.
-
-    Raises:
-        BadInput: `folder` holds something else.
-    """
-    _refuse_foreign(folder)
-    try:
-        written = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        if written["files"] != _hashes(folder):
-            return None
-        facts: dict[str, Any] = written["facts"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return facts
-
-
-def fits_qrels(doc_id: str) -> bool:
-    """Whether qrels can hold a document id: tabs and line ends separate, and ends are stripped."""
-    return doc_id == doc_id.strip() != "" and "\t" not in doc_id and "\n" not in doc_id
-
-
 def _entry(source: str, number: int, content: bytes) -> Entry:
     """The judgement on a line."""
     line = Line(source, number, content.decode(errors="replace"))  # the text is for errors alone
@@ -379,44 +297,6 @@ def _mend(file: BinaryIO) -> None:
         file.write(b"\n")
     elif rest:
         file.truncate(len(content) - len(rest))
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Raise where a folder holds something that is not a collection made here."""
-    if folder.exists() and not (folder.is_dir() and (folder / _FACTS).is_file()):
-        if folder.is_dir() and not any(folder.iterdir()):
-            return
-        raise BadInput(f"{folder} was not made by searchkit, and is kept; give another folder")
-
-
-def _take_place(new: Path, folder: Path) -> None:
-    """Give a folder its place; the one that has it goes, and never is there half of either."""
-    old = _beside(folder, "old")
-    while True:
-        try:
-            new.rename(folder)
-            break
-        except OSError as error:
-            if error.errno not in (ENOTEMPTY, EEXIST):
-                raise
-        with suppress(FileNotFoundError):  # another process was faster
-            folder.rename(old)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _beside(folder: Path, what: str) -> Path:
-    return folder.with_name(f".{folder.name}.{os.getpid()}.{what}")
-
-
-def _write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """The BLAKE3 hash of every file of a collection, by its path."""
-    names = ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv")
-    return {name: files.blake3_of(folder / name) for name in names}
 
 
 def _hash(text: str) -> str:

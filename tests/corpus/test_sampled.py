@@ -7,6 +7,7 @@ import random
 import pytest
 from blake3 import blake3
 
+from searchkit import files
 from searchkit.corpus import sampled
 from searchkit.corpus.collection import open_collection
 from searchkit.corpus.sampled import sample
@@ -122,10 +123,10 @@ def test_what_is_wholly_judged_is_itself(draw, collection, tmp_path):
 def test_a_sample_is_written_once(draw, collection, monkeypatch):
     first = draw(20)
 
-    def never(*_):
+    def never(*_, **__):
         raise AssertionError("written again")
 
-    monkeypatch.setattr(sampled, "_write", never)
+    monkeypatch.setattr(sampled, "write_collection", never)
     assert draw(20).fingerprint == first.fingerprint
     with pytest.raises(AssertionError, match="written again"):
         draw(21)
@@ -166,14 +167,14 @@ def test_judgements_in_a_file_of_their_own_are_sampled_too(draw, tmp_path, colle
 
 def test_two_that_write_at_once_do_not_mind_each_other(draw, monkeypatch, tmp_path):
     """The other one is quicker: its files are there when this one is done."""
-    sync = sampled.files.sync_tree
+    sync = files.sync_tree
 
     def quicker(folder):
-        monkeypatch.setattr(sampled.files, "sync_tree", sync)
+        monkeypatch.setattr(files, "sync_tree", sync)
         draw(20)
         sync(folder)
 
-    monkeypatch.setattr(sampled.files, "sync_tree", quicker)
+    monkeypatch.setattr(files, "sync_tree", quicker)
     assert len(ids(draw(20))) == 20
     (place,) = (tmp_path / "samples").iterdir()
     assert [path.name for path in place.iterdir()] == ["toy-20"]
@@ -184,7 +185,7 @@ def test_a_sample_that_was_not_wholly_written_is_none(draw, monkeypatch, tmp_pat
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sampled.files, "sync_tree", full)
+        patch.setattr(files, "sync_tree", full)
         with pytest.raises(OSError, match="no space"):
             draw(20)
     assert not [path for path in (tmp_path / "samples").rglob("*") if path.is_file()]
