@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -200,6 +201,10 @@ def run(
                 "--run, --queries, --qrels, --sample and --by belong to a SET; leave them out, or "
                 "name one"
             )
+        if not sets and hybrid and not variants and not embedder:
+            raise BadInput(
+                "the hybrids of everything in the index are compared without --hybrid; leave it out"
+            )
         rows = _rows(sets or [""], split, sample, given)
         suite = suites.Suite(
             sets=rows,
@@ -211,7 +216,7 @@ def run(
                 for name in hybrid or ()
             },
             runs=_runs(run_file, rows, seed),
-            baseline=baseline,
+            baseline=baseline if sets else "",  # the index says what else there is
             measures=_measures(measure),
             vector_indexes=tuple(vector_index or ()),
             by=by,
@@ -225,6 +230,7 @@ def run(
         if not sets:
             own = options.index_path(str(index))
             suite, remarks = own_folder.suite_of(own, suite, seed=seed)
+            suite = replace(suite, baseline=baseline)
     if dry_run:
         _show_plan(suite)
         return

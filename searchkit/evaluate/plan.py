@@ -10,6 +10,8 @@ from searchkit.encode.embedder import Role, TextEncoder
 from searchkit.evaluate.runner import open_encoders
 from searchkit.evaluate.sets import open_all, size, task_of, texts_of
 from searchkit.evaluate.suite import Suite
+from searchkit.index.store import Store
+from searchkit.search.donor import donated
 
 _LOOKED_AT = 200  # texts of a set that stand for all of them
 
@@ -55,7 +57,9 @@ def plan(suite: Suite) -> Iterator[Step]:
         )
         if not encoders:
             yield step
-        for encoder in encoders:
+        lent = None if one.row.donor is None else Store.open(one.row.donor)
+        for own in encoders:
+            encoder = donated(own, lent) if lent else own
             tokens = sum(_tokens_to_do(encoder, role, some) for role, some in texts)
             speed = encoder.tokens_per_s
             seconds = 0.0 if not tokens else tokens / speed if speed else None

@@ -188,10 +188,12 @@ def open_retriever(
         CorruptFile: a file that is needed is not what was written.
     """
     store = Store.open(path)
-    if mode is None and variant is None and vector_index == build.EXACT:
-        chosen = default_of(store)
-        if chosen:
-            mode, variant = chosen["mode"], chosen["variant"]
+    chosen = default_of(store)
+    if chosen and variant is None and mode != "bm25":
+        # Another mode of dense search is meant for the same vectors.
+        if mode is None and vector_index == build.EXACT:
+            mode = chosen["mode"]
+        variant = chosen["variant"]
     if mode is None:
         there = build.encoders(store).items()
         kinds = [facts["kind"] for name, facts in there if variant in (None, name)]

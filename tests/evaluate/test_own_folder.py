@@ -398,3 +398,30 @@ def test_an_index_with_nothing_to_ask_for_says_so_in_one_line(index_of, capsys):
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1
     assert err.startswith("searchkit: tiny has nothing to be evaluated with: of its 1 documents,")
+
+
+def test_another_system_of_the_index_can_be_the_baseline(index, evaluate, home):
+    code, _, err = evaluate("--index", "handbook", "--measure", "AP", "--baseline", "mean-causal")
+    assert code == 0, err
+    rows = json.loads((home / "evaluations/latest/rows.json").read_text())
+    assert {row["system"] for row in rows if row["difference"] is None} == {"mean-causal"}
+
+
+@pytest.mark.parametrize(
+    ("option", "complaint"),
+    [
+        (
+            ("--hybrid", "mean-causal"),
+            "the hybrids of everything in the index are compared without",
+        ),
+        (("--by", "kind"), "--run, --queries, --qrels, --sample and --by belong to a SET"),
+        (
+            ("--baseline", "nope"),
+            "no system is called 'nope', to be the baseline; there are: bm25,",
+        ),
+    ],
+)
+def test_options_that_belong_to_sets_are_refused(index, evaluate, option, complaint):
+    code, out, err = evaluate("--index", "handbook", *option)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"searchkit: {complaint}")

@@ -52,6 +52,12 @@ def test_a_search_that_says_something_does_not(index):
     assert searched(index, variant=NAMES[0], vector_index="hnsw") == ("dense", NAMES[0])
 
 
+def test_another_mode_searches_the_same_vectors(index):
+    set_default(Store.open(index), "hybrid", NAMES[1])
+    assert searched(index, "dense") == ("dense", NAMES[1])
+    assert searched(index, vector_index="hnsw") == ("dense", NAMES[1])
+
+
 def test_the_last_one_holds(index):
     for mode, variant in CHOICES:
         set_default(Store.open(index), mode, variant)
