@@ -48,7 +48,10 @@ NEXT = [
         f"searchkit eval {CORPUS} --index handbook --variant mean-causal --by kind",
     ),
     ("your own documents", "searchkit index path/to/corpus.jsonl --variant mean-causal"),
-    ("what a loaded model really attends to", "searchkit models check smollm2-135m"),
+    (
+        "which of them serves an index best when nobody has judged anything",
+        "searchkit eval --index handbook --pick",
+    ),
 ]
 
 

@@ -89,8 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0 when done, 1 after a `SearchkitError`, 2 for a usage error, 130 when interrupted.
     """
+    typed = sys.argv[1:] if arguments is None else arguments
     try:
-        app(arguments, standalone_mode=True, prog_name="searchkit")
+        # What was typed goes on record with what it found.
+        app(typed, standalone_mode=True, prog_name="searchkit", obj=tuple(typed))
     except SearchkitError as error:
         typer.echo(f"searchkit: {error}", err=True)
         return 1

@@ -1,7 +1,6 @@
 """searchkit eval: sets to a report that says which system is better, and how sure that is."""
 
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -234,7 +233,7 @@ def run(
     if dry_run:
         _show_plan(suite)
         return
-    command = shlex.join(["searchkit", *sys.argv[1:]])
+    command = shlex.join(["searchkit", *context.obj])
     with Terminal() as terminal:
         for remark in remarks:
             terminal.say(remark)
