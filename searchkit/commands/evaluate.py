@@ -237,8 +237,9 @@ def run(
     with Terminal() as terminal:
         for remark in remarks:
             terminal.say(remark)
-        outcome = runner.evaluate(suite, command=command, watcher=terminal)
-    outcome.save_runs(folder)
+        outcome = runner.evaluate(
+            suite, command=command, watcher=terminal, keep=runner.keep_in(folder)
+        )
     save(folder, outcome.results)
     analysis = analyse(outcome.results)
     saved: list[tuple[Path | None, Any]] = [

@@ -46,16 +46,11 @@ _VERSIONS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """Results, what approximate vector indexes lose, and the runs of each set."""
+    """Results, what approximate vector indexes lose, and the runs that nobody else kept, by set."""
 
     results: Results
     losses: list[IndexLoss]
     runs: Mapping[str, Mapping[str, Run]]
-
-    def save_runs(self, folder: Path) -> None:
-        """Write the runs below a folder, one folder a set; see `runs.save_runs`."""
-        for name, runs in self.runs.items():
-            save_runs(folder / "runs" / word(name), runs)
 
 
 @dataclass
@@ -70,18 +65,31 @@ class _Measured:
     judged: dict[str, float] = field(default_factory=dict)
 
 
-def evaluate(suite: Suite, *, command: str = "", watcher: Watcher | None = None) -> Outcome:
+def evaluate(
+    suite: Suite,
+    *,
+    command: str = "",
+    watcher: Watcher | None = None,
+    keep: Callable[[str, Mapping[str, Run]], None] | None = None,
+) -> Outcome:
     """Evaluate a suite.
 
     Args:
         suite: what to compare, on what.
         command: what was typed, for the record.
         watcher: told how it goes on.
+        keep: takes the name and the runs of each set when it is done, as `keep_in` does: those of
+            a large suite do not fit into memory. None leaves them to the outcome.
 
     Raises:
         BadInput, UnknownName: see `sets.open_all`; before anything is encoded.
     """
-    return _Runner(suite, watcher or Watcher()).run(command)
+    return _Runner(suite, watcher or Watcher()).run(command, keep)
+
+
+def keep_in(folder: Path) -> Callable[[str, Mapping[str, Run]], None]:
+    """A `keep` that writes runs below a folder, one folder a set; see `runs.save_runs`."""
+    return lambda name, runs: save_runs(folder / "runs" / word(name), runs)
 
 
 class _Runner:
@@ -91,12 +99,15 @@ class _Runner:
         self._systems: dict[str, SystemFacts] = {}
         self._opened: list[TextEncoder] | None = None
 
-    def run(self, command: str) -> Outcome:
+    def run(self, command: str, keep: Callable[[str, Mapping[str, Run]], None] | None) -> Outcome:
         sets = open_all(self._suite)
         found: dict[str, _Measured] = {}
         for one in sets:
             self._watcher.enter(f"{one.name}: {task_of(one.data)}, {size(one.data)}")
-            found[one.name] = self._one(one)
+            measured = found[one.name] = self._one(one)
+            if keep and measured.runs:
+                keep(one.name, measured.runs)
+                measured.runs = {}
             for note in one.data.notes:
                 self._watcher.say(note)
         return self._outcome(command, sets, found)

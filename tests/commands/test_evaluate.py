@@ -139,12 +139,12 @@ def test_every_row_says_what_it_compares(evaluate, toy, tmp_path):
 def test_the_same_command_twice_saves_the_same_bytes(evaluate, toy, home):
     options = ["--hybrid", "mean-causal", "--by", "kind", "--vector-index", "hnsw"]
 
-    def saved(name):
-        folder = evaluate(toy, *options, folder=name).folder
+    def saved():
+        folder = evaluate(toy, *options).folder
         files = (file for file in folder.rglob("*") if file.is_file())
         return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
-    first = saved("one")
+    first = saved()
     assert sorted(first) == [
         "explorer/toy.json",
         "provenance.json",
@@ -155,11 +155,11 @@ def test_the_same_command_twice_saves_the_same_bytes(evaluate, toy, home):
         "runs/toy/mean-causal.trec",
         "scores.csv",
     ]
-    assert saved("two") == first
+    assert saved() == first
     # And so does the same command on a machine that has never seen the collection; but how fast
     # it is there is told, too.
     (home / "evaluations").rename(home / "elsewhere")
-    third = saved("three")
+    third = saved()
     for name in first.keys() - {"provenance.json", "report.html"}:
         assert third[name] == first[name]
 

@@ -86,7 +86,8 @@ def whole(make, data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEARCHKIT_HOME", str(home))
         outcome = runner.evaluate(suite, command="searchkit eval suite.toml")
-    outcome.save_runs(folder)
+    for name, runs in outcome.runs.items():
+        runner.keep_in(folder)(name, runs)
     save(folder, outcome.results)
     return SimpleNamespace(
         suite=suite, outcome=outcome, results=outcome.results, folder=folder, home=home
@@ -691,7 +692,7 @@ class TestRuns:
             test=[("q 1", "c", 1)],
         )
         suite = make(sets=(SetRow(source=str(folder)),), variants=())
-        runner.evaluate(suite).save_runs(tmp_path)
+        assert runner.evaluate(suite, keep=runner.keep_in(tmp_path)).runs == {}
         saved = tmp_path / "runs/odd/bm25.trec"
         assert "a%20b" in saved.read_text()
         suite = replace(
@@ -701,12 +702,12 @@ class TestRuns:
         found = {"q 1": sorted(names)}  # all score alike
         assert ids(runs["old"]) == ids(runs["bm25"]) == ids(runs["h"]) == found
 
-    def test_are_saved_below_a_folder_whatever_sets_are_called(self, whole, tmp_path):
+    def test_are_saved_below_a_folder_whatever_sets_are_called(self, tmp_path):
         run = {"bm25": {"q": [Hit("d", 1.0, 1)]}}
         (tmp_path / "keep").write_text("me")
         names = ["..", ".", "a/b", "a b", "%", "ü"]
-        outcome = replace(whole.outcome, runs=dict.fromkeys(names, run))
-        outcome.save_runs(tmp_path)
+        for name in names:
+            runner.keep_in(tmp_path)(name, run)
         assert (tmp_path / "keep").read_text() == "me"
         files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.trec"))
         assert len(files) == len(names)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from searchkit.evaluate.analysis import Analysis, FamilyPair
 from searchkit.evaluate.reports import _order
@@ -36,6 +37,8 @@ def headline(results: Results, analysis: Analysis) -> str:
         if compared := _order.against_baseline(analysis, family):
             lines.append(_over(results, analysis, family, compared[0]))
             lines.append(_tally(found, family, compared[0]))
+        elif alone := _alone(results, family):
+            lines.append(alone)
         else:
             lines += [_finding(results, found, name) for name in family.sets]
     return "\n".join(lines)
@@ -98,6 +101,18 @@ def legend() -> str:
         f"p below {ALPHA_TEXT} by the same test, corrected over all pairs of systems; so a "
         "letter can be missing beside a small p."
     )
+
+
+def _alone(results: Results, family: Family) -> str:
+    """One sentence about several sets that one and the same system has for itself; else none."""
+    systems = {system for name in family.sets for system in results.scores[name]}
+    if len(systems) > 1 or len(family.sets) == 1:
+        return ""
+    (system,) = systems
+    values = [results.scores[name][system][family.measure].values() for name in family.sets]
+    mean = fmean(fmean(of) for of in values)
+    sets = counted(len(family.sets), f"{family.task} set")
+    return f"On {sets}, {system} scores a mean {family.measure} of {fixed(mean)}, alone."
 
 
 def _finding(results: Results, found: Sequence[Row], name: str) -> str:

@@ -210,3 +210,16 @@ def test_parts_of_a_set_are_not_counted_as_sets(results):
     divided = replace(results, sets=sets, scores=scores)
     (line,) = headline(divided, analyse(divided)).splitlines()
     assert f"on {whole}" in line.lower() or f"On {whole}" in line
+
+
+def test_sets_that_one_system_has_for_itself_are_told_together(results):
+    names = [name for name, facts in results.sets.items() if facts.task == "sts"]
+    system = next(iter(results.scores[names[0]]))
+    scores = {name: {system: results.scores[name][system]} for name in names}
+    sets = {name: results.sets[name] for name in names}
+    alone = replace(results, scores=scores, sets=sets, explorer={})
+    measure = sets[names[0]].measures[0]
+    means = [sum(of.values()) / len(of) for of in (one[system][measure] for one in scores.values())]
+    assert headline(alone, analyse(alone)) == (
+        f"On 2 sts sets, {system} scores a mean {measure} of {sum(means) / 2:.3f}, alone."
+    )
