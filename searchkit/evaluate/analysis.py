@@ -225,7 +225,7 @@ def analyse(results: Results) -> Analysis:
         systems=tuple(results.systems),
         reference=results.baseline,
         warnings=(
-            *(line for name in means for line in _unjudged(results.sets[name])),
+            *_unjudged([results.sets[name] for name in means]),
             *_of_one_pool(results.sets[name] for name in means),
             *_too_few(pairs, families),
         ),
@@ -516,7 +516,7 @@ def _standard_error(scores: Iterable[float]) -> float:
     return float(values.std(ddof=1) / math.sqrt(values.size)) if values.size > 1 else math.inf
 
 
-def _unjudged(facts: SetFacts) -> Iterator[str]:
+def _unjudged(sets: Sequence[SetFacts]) -> Iterator[str]:
     """Warn where what nobody judged may decide how systems compare.
 
     A document without a judgement counts as not relevant, and those who rank unlike the systems
@@ -525,26 +525,34 @@ def _unjudged(facts: SetFacts) -> Iterator[str]:
     of what a measure at 10 says is this assumption; and, above that, one document in ten less than
     the system that was judged most, since a difference of that size alone can make one in nDCG@10.
     """
-    judged = facts.judged_at_10
-    few = {name: share for name, share in judged.items() if share < _JUDGED}
-    if few:
-        yield (
-            f"{facts.name}: fewer than half of the first ten documents are judged, for "
-            f"{'every system' if len(few) == len(judged) else _shares(few)}; the others count as "
-            "not relevant, which can decide a small difference"
-        )
-    most = max(judged, key=lambda name: judged[name], default="")
-    behind = {
-        name: share
-        for name, share in judged.items()
-        if name not in few and judged[most] - share > _JUDGED_GAP
+    few = {
+        facts.name: {name: share for name, share in facts.judged_at_10.items() if share < _JUDGED}
+        for facts in sets
     }
-    if behind:
+    wholly = [one.name for one in sets if few[one.name] and few[one.name] == one.judged_at_10]
+    places = {", ".join(wholly): "every system"} if wholly else {}
+    for name, shares in few.items():
+        if shares and name not in wholly:
+            places[name] = _shares(shares)
+    for place, systems in places.items():
         yield (
-            f"{facts.name}: fewer of the first ten documents are judged for {_shares(behind)} than "
-            f"for {_shares({most: judged[most]})}; those not judged count as not relevant, which "
-            f"favours {most}"
+            f"{place}: fewer than half of the first ten documents are judged, for {systems}; the "
+            "others count as not relevant, which can decide a small difference"
         )
+    for facts in sets:
+        judged = facts.judged_at_10
+        most = max(judged, key=lambda name: judged[name], default="")
+        behind = {
+            name: share
+            for name, share in judged.items()
+            if name not in few[facts.name] and judged[most] - share > _JUDGED_GAP
+        }
+        if behind:
+            yield (
+                f"{facts.name}: fewer of the first ten documents are judged for {_shares(behind)} "
+                f"than for {_shares({most: judged[most]})}; those not judged count as not "
+                f"relevant, which favours {most}"
+            )
 
 
 def _of_one_pool(sets: Iterable[SetFacts]) -> Iterator[str]:

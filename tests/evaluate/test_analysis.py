@@ -550,3 +550,19 @@ def test_parts_of_a_set_are_compared_but_are_no_further_sets_of_their_task():
     divided = analyse(dataclasses.replace(results, sets=sets))
     assert divided.families == ()
     assert {pair.set for pair in divided.pairs} == {whole, *parts}
+
+
+def test_sets_that_were_hardly_judged_are_warned_of_together():
+    scores = random_scores(sets=3, systems=2, items=12)
+    first, second, third = scores
+    judged = {
+        first: {"a": 0.1, "b": 0.2},
+        second: {"a": 0.3, "b": 0.1},
+        third: {"a": 0.9, "b": 0.4},
+    }
+    names = list(scores[first])
+    judged = {
+        name: dict(zip(names, shares.values(), strict=True)) for name, shares in judged.items()
+    }
+    lines = [line for line in analyse(evaluation(scores, judged=judged)).warnings if "half" in line]
+    assert [line.partition(":")[0] for line in lines] == [f"{first}, {second}", third]
