@@ -92,7 +92,7 @@ class TestSuite:
             assert any(
                 line.startswith(f"known-item queries: {len(made.queries)}, ") for line in notes
             )
-        assert notes[-1] == known_items.caveat()
+        assert notes[-2:] == [known_items.caveat(), own_folder.AGREEMENT]
 
     def test_has_all_that_the_index_can_be_searched_with(self, index, variants):
         suite, _ = suite_of(index)
