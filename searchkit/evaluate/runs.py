@@ -3,6 +3,7 @@
 Source: the results format of trec_eval, https://github.com/usnistgov/trec_eval.
 """
 
+import functools
 import math
 import re
 import shutil
@@ -49,9 +50,15 @@ def save_runs(folder: Path, runs: Mapping[str, Run]) -> None:
     ids are percent-encoded where they need it. `load_run` gives ids back.
     """
     shutil.rmtree(folder, ignore_errors=True)
+    written = functools.cache(word)  # the same documents come in millions of hits
     for name, run in runs.items():
         escaped = {
-            word(query_id): [replace(hit, doc_id=word(hit.doc_id)) for hit in ranking]
+            word(query_id): [
+                hit
+                if (doc_id := written(hit.doc_id)) == hit.doc_id
+                else replace(hit, doc_id=doc_id)
+                for hit in ranking
+            ]
             for query_id, ranking in run.items()
         }
         write_run(folder / f"{word(name)}.trec", escaped, word(name))
@@ -114,11 +121,12 @@ def write_run(path: Path, run: Run, tag: str) -> None:
 def run_lines(run: Run, tag: str) -> list[str]:
     """The lines that `write_run` writes; see there for what they are and what is raised."""
     _check_word("the tag", tag)
+    for doc_id in {hit.doc_id for ranking in run.values() for hit in ranking}:
+        _check_word("document id", doc_id)
     rows = []
     for query_id, ranking in run.items():
         _check_word("query id", query_id)
         for rank, (hit, score) in enumerate(zip(ranking, _scores(ranking), strict=True), start=1):
-            _check_word("document id", hit.doc_id)
             rows.append(f"{query_id} Q0 {hit.doc_id} {rank} {score!s} {tag}\n")
     return rows
 
