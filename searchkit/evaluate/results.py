@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from searchkit.corpus.lines import shown
 from searchkit.errors import BadInput
 from searchkit.files import write_text
 
@@ -215,7 +216,7 @@ def read_scores(path: Path) -> dict[str, dict[str, dict[str, dict[str, float]]]]
                 where = f"{path}:{reader.line_num}"
                 if len(columns) != len(_COLUMNS):
                     raise BadInput(
-                        f"{where}: {len(columns)} columns, not {len(_COLUMNS)}: {columns}"
+                        f"{where}: {len(columns)} columns, not {len(_COLUMNS)}: {shown(columns)}"
                     )
                 name, system, measure, item, text = columns
                 values = scores.setdefault(name, {}).setdefault(system, {}).setdefault(measure, {})

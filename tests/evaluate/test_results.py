@@ -293,12 +293,11 @@ class TestDamage:
         path.write_text(content)
         assert said() == f"{path}:1: the columns must be set,system,measure,item,value"
 
-    @pytest.mark.parametrize(
-        "content", [b"\xff", b'set,system,measure,item,value\n"' + b"x" * 140_000]
-    )
-    def test_scores_that_are_no_csv(self, folder, said, content):
+    def test_scores_that_are_no_csv(self, folder, said):
         path = folder / "scores.csv"
-        path.write_bytes(content)
+        path.write_bytes(b"\xff")
         assert said().startswith(f"cannot read scores from {path}: ")
+        path.write_bytes(b'set,system,measure,item,value\n"' + b"x" * 140_000)
+        assert str(path) in said() and len(said()) < len(str(path)) + 200  # not all of it again
         path.unlink()
         assert said().startswith(f"cannot read scores from {path}: [Errno 2] No such file")
