@@ -97,7 +97,7 @@ def run(
     resamples: Annotated[
         int, typer.Option(min=100, help="Of the bootstrap and of the permutation test.")
     ] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of both.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of both, of samples and of tasks.")] = 0,
     sample: Annotated[
         int | None,
         typer.Option(

@@ -30,6 +30,13 @@ def run(
             help="Write every comparison of two systems to this CSV file.", show_default=False
         ),
     ] = None,
+    families: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write every comparison over the sets of a task to this CSV file.",
+            show_default=False,
+        ),
+    ] = None,
     every_measure: Annotated[
         bool, typer.Option("--every-measure", help="Show more than the main measure of a set.")
     ] = False,
@@ -49,7 +56,7 @@ def run(
     from searchkit.files import write_text
 
     forms = [(path, reports.form_of(path)) for path in output or ()]
-    for path in (*(output or ()), pairs):
+    for path in (*(output or ()), pairs, families):
         if path and path.is_dir():
             raise BadInput(f"{path} is a folder; name a file in it, to write to")
     place = folder or places.evaluations() / "latest"
@@ -64,5 +71,7 @@ def run(
         write_text(path, form.render(saved, analysis))
     if pairs:
         write_text(pairs, csv.pairs_csv(analysis))
-    if not forms and not pairs:
+    if families:
+        write_text(families, csv.families_csv(analysis))
+    if not forms and not pairs and not families:
         results.print(terminal.Report(saved, analysis, every_measure=every_measure))

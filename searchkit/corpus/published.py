@@ -198,4 +198,5 @@ def _quiet_datasets() -> ModuleType:
     datasets.disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every attempt
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # it logs what it raises
-    return datasets  # type: ignore[no-any-return]
+    library: ModuleType = datasets
+    return library

@@ -25,6 +25,7 @@ from searchkit.evaluate.runs import Run, fuse, save_runs, word
 from searchkit.evaluate.sets import OpenSet, judgements_of, open_all, size, task_of
 from searchkit.evaluate.suite import LEXICAL, TASKS, TUNED, Suite
 from searchkit.evaluate.tasks import reranking, retrieval
+from searchkit.evaluate.tasks._encoding import Encode
 from searchkit.evaluate.tasks.retrieval import IndexLoss
 from searchkit.index.documents import DocumentStore
 from searchkit.index.store import Store
@@ -32,7 +33,6 @@ from searchkit.index.text.bm25 import Parameters
 from searchkit.records import Judgement
 from searchkit.search.build import Plan, Watcher
 
-Encode = Callable[[Sequence[str], Role], Vectors]
 Scores = dict[str, dict[str, dict[str, float]]]  # system, measure, item
 
 _SHOWN = 10  # documents of a ranking that a reader can look at

@@ -1,7 +1,6 @@
 """searchkit eval: sets to runs, scores and reports, the same ones every time."""
 
 import csv
-import gc
 import json
 import math
 import re
@@ -25,16 +24,6 @@ DATA = CHECKOUT.parent / "shared" / "data"
 
 COLUMNS = ["system", "collection", "measure", "mean", "queries", "difference", "low", "high", "p"]
 SYSTEMS = ["bm25", "mean-causal", "hybrid(mean-causal)"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def little_garbage():
-    """The correction of p-values collects all garbage; what libraries hold is left out of that."""
-    import statsmodels.stats.multitest  # noqa: F401
-
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

@@ -132,6 +132,14 @@ def test_it_is_drawn_from_the_files_and_nothing_else(searchkit, folder, results,
     assert before != after and "minilm" in after
 
 
+def test_families_are_every_comparison_over_sets(searchkit, folder, tmp_path):
+    done = searchkit("report", folder, "--families", tmp_path / "families.csv")
+    assert (done.code, done.out) == (0, "")
+    head, *lines = csv.reader(io.StringIO((tmp_path / "families.csv").read_text()))
+    assert head[:5] == ["task", "measure", "a", "b", "sets"]
+    assert len(lines) == len(analyse(load(folder)).families)
+
+
 def test_pairs_are_every_comparison_of_two_systems(searchkit, folder, tmp_path):
     done = searchkit("report", folder, "--pairs", tmp_path / "pairs.csv")
     assert (done.code, done.out, done.err) == (0, "", "")
@@ -175,7 +183,7 @@ class TestErrors:
 
     def test_a_place_that_cannot_be_written_to(self, refused, folder, tmp_path):
         (tmp_path / "made.html").mkdir()
-        for option in ("--output", "--pairs"):
+        for option in ("--output", "--pairs", "--families"):
             assert refused("report", folder, option, tmp_path / "made.html") == (
                 f"{tmp_path / 'made.html'} is a folder; name a file in it, to write to"
             )
