@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -114,6 +115,7 @@ def build_index(path: Path, corpus: Corpus, plan: Plan, watcher: Watcher | None 
         _bm25(store, draft, texts, plan.text_parameters, watcher)
         _variants(store, draft, texts, plan, hashes, watcher)
         _references(store, draft, texts, plan, watcher)
+        _sweep(store)
     return store
 
 
@@ -302,6 +304,14 @@ def _references(
         else:
             _encode(store, draft, texts, _with_donor(embedder, plan), watcher)
         _vector_indexes(store, draft, name, plan.vector_indexes, watcher)
+
+
+def _sweep(store: Store) -> None:
+    """Delete blocks of vectors that the index holds: a build killed after its commit left them."""
+    folder = store.staging / str(store.corpus["fingerprint"])[:16]
+    for held in encoders(store).values():
+        for blocks in folder.glob(f"{held['fingerprint']}-{held['engine']}-{held['dtype']}-*"):
+            shutil.rmtree(blocks)
 
 
 def _with_donor(embedder: Any, plan: Plan) -> Any:

@@ -131,3 +131,21 @@ def test_a_build_that_is_interrupted_says_that_nothing_is_lost(home, write_corpu
     )
     assert Store.open(home / "indexes/long").names() == ["bm25", "documents"]
     assert len(list(staging.rglob("*.npy"))) >= 1
+
+
+def test_blocks_that_a_kill_after_the_commit_left_go_with_the_next_build(
+    home, write_corpus, tiny_model
+):
+    corpus = write_corpus([(str(i), "", f"rain {i}") for i in range(5)], name="left")
+    command = ["index", str(corpus.path), "--base", str(tiny_model("llama")), "--dtype", "float32"]
+    assert main([*command, "--variant", "mean-causal"]) == 0
+    store = Store.open(home / "indexes/left")
+    held = store.facts("vectors.mean-causal")
+    place = store.staging / str(store.corpus["fingerprint"])[:16]
+    left = place / f"{held['fingerprint']}-packed-float32-256"
+    other = place / "0123456789abcdef-packed-float32-256"  # of a build that may still go on
+    for folder in (left, other):
+        folder.mkdir(parents=True)
+        (folder / "000000.json").write_text("{}")
+    assert main([*command, "--variant", "mean-causal"]) == 0
+    assert not left.exists() and other.exists()
