@@ -38,3 +38,14 @@ class Hit:
     doc_id: str
     score: float
     rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One training example: a query, a passage that answers it, and passages that do not."""
+
+    pair_id: str
+    query: str
+    positive: str
+    source: str
+    negatives: tuple[str, ...] = ()

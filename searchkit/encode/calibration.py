@@ -117,11 +117,13 @@ def choose(
             pooling=pooling,
             base=variants[0].base,
             max_tokens=variants[0].max_tokens,
+            weights=variants[0].weights,
         )
         for pooling in sorted(poolings)
     ]
     names = "+".join(probe.name for probe in probes)
-    key = f"{base.hash[:16]} {names} {engine} {place}"
+    model = base.hash[:16] + variants[0].adapter_hash[:16]
+    key = f"{model} {names} {engine} {place}"
     path = places.home() / "calibration.json"
     kept = _read(path)
     if key not in kept:

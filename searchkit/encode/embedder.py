@@ -110,7 +110,8 @@ class Embedder:
     """One forward pass, and a vector per variant for each text.
 
     Args:
-        variants: at least one; equal in all but pooling, its options, dimension, seed and label.
+        variants: at least one; equal in all but pooling, its options and weights, dimension, seed
+            and label.
         base: the base model they name.
         engine: loaded with their attention mode and last layer.
         batch_tokens: how many tokens are computed at once; by default what suits the device.
@@ -119,6 +120,7 @@ class Embedder:
 
     Raises:
         NeedsTraining: a variant's pooling has weights, and none were trained.
+        BadInput: trained weights belong to another base.
     """
 
     def __init__(
@@ -151,6 +153,8 @@ class Embedder:
                 f"at most {longest} tokens; lower --max-tokens"
             )
         self.layers = layer_range(self._shared, depth)
+        for variant in self.variants:
+            _refuse_other_base(variant, base)
         self._heads = [
             _Head(variant, dim, self.layers, engine.device, allow_untrained)
             for variant in self.variants
@@ -375,16 +379,10 @@ class _Head:
                 f"{variant.name}: dimension {variant.dimension} is more than the {dim} that the "
                 f"base has"
             )
-        module = catalog.load(POOLING, variant.pooling)
         self.variant = variant
         self.dimension = variant.dimension or dim
-        self.reads: str = module.reads(variant.attention, **_options(variant, module, "reads"))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(variant.seed)
-            pooling: nn.Module = module.build(
-                dim, layers[1] - layers[0] + 1, **_options(variant, module, "build")
-            )
-        self.pooling = pooling.to(device).eval()
+        self.reads, pooling = _build(variant, dim, layers)
+        self.pooling = self._trained(pooling).to(device).eval()
         self._device = device
 
     @property
@@ -393,6 +391,19 @@ class _Head:
         if self.reads == LAST_TOKENS:
             return f"vectors-{self.variant.fingerprint('')}"
         return self.reads
+
+    def _trained(self, pooling: nn.Module) -> nn.Module:
+        """The pooling with the weights that training left, if it left any."""
+        if self.variant.trainable and self.variant.trained:
+            try:
+                pooling.load_state_dict(self.variant.trained.pooling())
+            except RuntimeError as error:
+                raise BadInput(
+                    f"the weights {self.variant.weights} do not fit {self.variant.design} on "
+                    f"{self.variant.base}: {str(error).splitlines()[-1].strip()}; take the base "
+                    "that they were trained on"
+                ) from error
+        return pooling
 
     def none(self) -> Vectors:
         """The vectors of no texts."""
@@ -416,6 +427,12 @@ class _Head:
         unit = functional.normalize(pooled.float(), dim=-1)
         array: Vectors = unit.cpu().numpy()
         return array
+
+
+def pooling_of(variant: Variant, base: BaseModel) -> tuple[str, nn.Module]:
+    """What a variant's pooling reads, and the pooling with its first weights; for training."""
+    depth, dim = shape_of(base)
+    return _build(variant, dim, layer_range(variant, depth))
 
 
 def load(
@@ -460,6 +477,7 @@ def load_engine(
             f"the {engine} engine does not compute in {_name(dtype)} on {device}; it does in "
             f"{', '.join(map(_name, known))}"
         )
+    _refuse_other_base(variant, base)
     _, last_layer = layer_range(variant, shape_of(base)[0])
     is_causal = catalog.load(ATTENTION, variant.attention).IS_CAUSAL
     loaded: Engine = module.load(
@@ -469,6 +487,7 @@ def load_engine(
         last_layer=last_layer,
         dtype=dtype,
         device=device,
+        adapter=variant.trained.adapter() if variant.trained else None,
     )
     return loaded
 
@@ -480,14 +499,15 @@ def refuse_untrained(variants: Sequence[Variant]) -> None:
         NeedsTraining: one has weights of its own, and none were trained.
     """
     for variant in variants:
-        if variant.trainable:
+        if variant.trainable and not variant.weights:
             free = [
                 name for name in catalog.names(POOLING) if not catalog.load(POOLING, name).TRAINABLE
             ]
             raise NeedsTraining(
                 f"{variant.name} pools with weights of its own, and none were trained: its "
                 f"vectors would be noise; "
-                f"choose a pooling without weights ({', '.join(free)})"
+                f"train it with searchkit train, or choose a pooling without weights "
+                f"({', '.join(free)})"
             )
 
 
@@ -498,12 +518,19 @@ def share_a_pass(variants: Sequence[Variant]) -> list[list[Variant]]:
         BadInput: two different variants go by one name.
     """
     taken: dict[str, Variant] = {}
-    groups: list[tuple[Variant, list[Variant]]] = []
+    groups: list[tuple[tuple[Variant, str], list[Variant]]] = []
     for variant in dict((variant.name, variant) for variant in variants).values():
         taken[variant.name] = variant
-        shared = dataclasses.replace(
-            variant, pooling="mean", pooling_options={}, dimension=None, seed=0, label=""
+        plain = dataclasses.replace(
+            variant,
+            pooling="mean",
+            pooling_options={},
+            dimension=None,
+            seed=0,
+            weights="",
+            label="",
         )
+        shared = plain, variant.adapter_hash
         group = next((members for key, members in groups if key == shared), None)
         if group is None:
             groups.append((shared, [variant]))
@@ -544,6 +571,31 @@ def layer_range(variant: Variant, depth: int) -> tuple[int, int]:
             f"{variant.base}"
         )
     return variant.first_layer, last
+
+
+def _refuse_other_base(variant: Variant, base: BaseModel) -> None:
+    """Make sure that trained weights meet the base model that they were trained on.
+
+    Raises:
+        BadInput: it is another.
+    """
+    if variant.trained and variant.trained.base_hash != base.hash:
+        raise BadInput(
+            f"the weights {variant.weights} were trained on a base model of hash "
+            f"{variant.trained.base_hash[:16]}, and {base.name} has {base.hash[:16]}; take the "
+            "base that they name"
+        )
+
+
+def _build(variant: Variant, dim: int, layers: tuple[int, int]) -> tuple[str, nn.Module]:
+    module = catalog.load(POOLING, variant.pooling)
+    reads: str = module.reads(variant.attention, **_options(variant, module, "reads"))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(variant.seed)
+        pooling: nn.Module = module.build(
+            dim, layers[1] - layers[0] + 1, **_options(variant, module, "build")
+        )
+    return reads, pooling
 
 
 def _options(variant: Variant, module: ModuleType, function: str) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def remember(
         name, number, speed = _arithmetic(group, on, engine, dtype)
         layers = embedder.layer_range(group[0], embedder.shape_of(base)[0])
         words = [base.hash, group[0].attention, str(layers), name, str(number), on.type]
+        words += [group[0].adapter_hash] * bool(group[0].adapter_hash)
         memory = Memory(folder / key_of(*(word.encode() for word in words)))
         waiting = _waiting(group, base, name, number, on, memory)
         waiting.calibrated_tokens_per_s = speed

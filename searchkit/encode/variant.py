@@ -12,7 +12,8 @@ from typing import Any
 from blake3 import blake3
 
 from searchkit import catalog
-from searchkit.encode import language_models
+from searchkit.encode import language_models, weights
+from searchkit.encode.weights import Weights
 from searchkit.errors import BadInput, UnknownName
 
 ATTENTION = "searchkit.encode.attention"
@@ -44,6 +45,7 @@ class Variant:
         max_tokens: longest input, template and EOS included; longer texts are cut, and counted.
         dimension: how many of the vector's leading numbers are kept; None for all.
         seed: of the pooling's first weights, where it has any.
+        weights: name or folder of what was trained; empty for a variant that nobody trained.
         label: the name in tables; empty for `<pooling>-<attention>`.
     """
 
@@ -59,6 +61,7 @@ class Variant:
     max_tokens: int = 256
     dimension: int | None = None
     seed: int = 0
+    weights: str = ""
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -96,12 +99,45 @@ class Variant:
     @property
     def name(self) -> str:
         """What tables and indexes call this variant."""
-        return self.label or f"{self.pooling}-{self.attention}"
+        return self.label or self.design
+
+    @property
+    def design(self) -> str:
+        """The pooling and the attention, whatever the variant is called."""
+        return f"{self.pooling}-{self.attention}"
 
     @property
     def trainable(self) -> bool:
         """Whether the pooling has weights of its own, which mean nothing untrained."""
         return bool(catalog.load(POOLING, self.pooling).TRAINABLE)
+
+    @property
+    def trained(self) -> Weights | None:
+        """The weights that training left, fit for this variant; None if it names none.
+
+        Raises:
+            BadInput: they were trained for another attention or another trainable pooling.
+        """
+        if not self.weights:
+            return None
+        found = weights.resolve(self.weights)
+        theirs = Variant.from_row(found.row)
+        decides = ["attention"]
+        if self.trainable:
+            decides += ["pooling", "pooling_options", "first_layer", "last_layer"]
+        for name in decides:
+            if getattr(self, name) != getattr(theirs, name):
+                raise BadInput(
+                    f"{self.name} has {name} {getattr(self, name)}, and the weights "
+                    f"{self.weights} were trained with {getattr(theirs, name)}; take that, or "
+                    "other weights"
+                )
+        return found
+
+    @property
+    def adapter_hash(self) -> str:
+        """Of what was added to the base model; empty if nothing was."""
+        return self.trained.adapter_hash if self.trained else ""
 
     def to_row(self) -> dict[str, Any]:
         """The variant as JSON can hold it; `from_row` reads it back."""
@@ -127,8 +163,11 @@ class Variant:
         return cls(**row)
 
     def fingerprint(self, base_hash: str) -> str:
-        """16 hexadecimal digits that differ wherever vectors may: of the row and the base."""
-        row = {key: value for key, value in self.to_row().items() if key not in ("label", "base")}
+        """16 hexadecimal digits that differ wherever vectors may: of row, base and weights."""
+        by_content = ("label", "base", "weights")
+        row = {key: value for key, value in self.to_row().items() if key not in by_content}
+        if self.trained:
+            row["weights"] = self.trained.hash
         return blake3(json.dumps([row, base_hash], sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -136,8 +175,8 @@ def parse(text: str, **overrides: Any) -> Variant:
     """The variant that a command line names.
 
     Args:
-        text: `<pooling>-<attention>`, an alias out of `ALIASES`, or the path of a JSON file that
-            holds a row.
+        text: `<pooling>-<attention>`, an alias out of `ALIASES`, trained weights by their name or
+            folder, or the path of a JSON file that holds a row.
         overrides: fields that replace those of the name or the file; None leaves a field as it is.
 
     Raises:
@@ -152,6 +191,10 @@ def parse(text: str, **overrides: Any) -> Variant:
         if not isinstance(row, dict):
             raise BadInput(f"the variant file {text} holds no JSON object, but {row!r:.40}")
         return Variant.from_row({**row, **given})
+    if weights.knows(text):
+        row = {**weights.resolve(text).row, "weights": text}
+        row["label"] = row.get("label") or Path(text).resolve().name
+        return Variant.from_row({**row, **given})
     pooling, dash, attention = ALIASES.get(text, text).rpartition("-")
     if (
         not dash
@@ -162,7 +205,8 @@ def parse(text: str, **overrides: Any) -> Variant:
             f"no variant {text!r}; a variant is <pooling>-<attention> with pooling "
             f"{', '.join(catalog.names(POOLING))} "
             f"and attention {', '.join(catalog.names(ATTENTION))}, or one of "
-            f"{', '.join(ALIASES)}, or a .json file"
+            f"{', '.join([*ALIASES, *weights.shipped()])}, a folder of trained weights, or a "
+            ".json file"
         )
     return Variant(attention=attention, pooling=pooling, **given)
 

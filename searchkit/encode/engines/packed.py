@@ -12,7 +12,6 @@ With dtype int8 the projections into the feed-forward layers, half of all the wo
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional
 
+from searchkit.encode.adapter import Adapter
 from searchkit.encode.arithmetic import quick_float
 from searchkit.encode.engines import _int8
 from searchkit.encode.engines._attending import Attending
@@ -74,6 +74,7 @@ def load(
     last_layer: int,
     dtype: torch.dtype,
     device: torch.device,
+    adapter: Adapter | None = None,
 ) -> "PackedEngine":
     """Load a model folder.
 
@@ -84,11 +85,12 @@ def load(
         last_layer: the deepest layer that will be read; those behind it are not loaded.
         dtype: of weights and products; the residual stream is float32.
         device: where to compute.
+        adapter: what was trained, to be added to the weights.
 
     Raises:
-        BadInput: a weight that this shape needs is not in the files.
+        BadInput: a weight that this shape needs is not in the files, or the adapter has more.
     """
-    with _weights(folder, device) as weight:
+    with _weights(folder, device, adapter, last_layer) as weight:
         return PackedEngine(
             config, weight, is_causal=is_causal, last_layer=last_layer, dtype=dtype, device=device
         )
@@ -113,61 +115,61 @@ class PackedEngine:
         self._float = quick_float() if dtype == torch.int8 else dtype
         # The residual stream is turned by it, and all weights that read or write the stream.
         self._rotation = _int8.rotation(config["hidden_size"]) if dtype == torch.int8 else None
-        self._is_causal = is_causal
-        self._heads: int = config["num_attention_heads"]
-        self._kv_heads: int = config.get("num_key_value_heads") or self._heads
-        self._head_dim: int = config.get("head_dim") or config["hidden_size"] // self._heads
-        self._eps: float = config["rms_norm_eps"]
-        self._embedding = _required(weight, "embed_tokens.weight")
-        self._layers = [
-            _Layer(weight, f"layers.{index}", self._float, self._head_dim, self._rotation)
+        self.is_causal = is_causal
+        self.heads: int = config["num_attention_heads"]
+        self.kv_heads: int = config.get("num_key_value_heads") or self.heads
+        self.head_dim: int = config.get("head_dim") or config["hidden_size"] // self.heads
+        self.eps: float = config["rms_norm_eps"]
+        self.embedding = _required(weight, "embed_tokens.weight")
+        self.layers = [
+            Layer(weight, f"layers.{index}", self._float, self.head_dim, self._rotation)
             for index in range(last_layer)
         ]
         whole = last_layer == config["num_hidden_layers"]
-        self._final = _required(weight, "norm.weight").float() if whole else None
-        half = torch.arange(0, self._head_dim, 2, dtype=torch.float32, device=device)
-        self._inverse_frequencies = 1.0 / _rope(config)["rope_theta"] ** (half / self._head_dim)
+        self.final = _required(weight, "norm.weight").float() if whole else None
+        half = torch.arange(0, self.head_dim, 2, dtype=torch.float32, device=device)
+        self._inverse_frequencies = 1.0 / _rope(config)["rope_theta"] ** (half / self.head_dim)
 
     @torch.inference_mode()
     def run(self, batch: TokenBatch, reader: Reader) -> None:
         """Compute one batch; the reader takes each layer, states (S, D) in the texts' order."""
         lengths: list[int] = batch.lengths.tolist()
         attending = Attending(
-            lengths, is_causal=self._is_causal, dtype=self._float, device=self.device
+            lengths, is_causal=self.is_causal, dtype=self._float, device=self.device
         )
-        turns = self._turns(lengths)
-        x = self._embedding[batch.ids.to(self.device)].float()  # (S, D), the residual stream
+        turns = self.turns(lengths)
+        x = self.embedding[batch.ids.to(self.device)].float()  # (S, D), the residual stream
         back = None
         if self._rotation is not None:
             x, back = x @ self._rotation, self._rotation.T
-        for number, layer in enumerate(self._layers, start=1):
+        for number, layer in enumerate(self.layers, start=1):
             x += layer.output(self._attend(layer, x, attending, turns))
             value, gate = layer.gated(self._norm(x, layer.mlp_norm)).chunk(2, dim=-1)
             x += layer.down(functional.silu(gate).mul_(value))
-            if number == len(self._layers) and self._final is not None:
+            if number == len(self.layers) and self.final is not None:
                 x, back = x if back is None else x @ back, None
-                x = functional.rms_norm(x, x.shape[-1:], self._final, self._eps)
+                x = functional.rms_norm(x, x.shape[-1:], self.final, self.eps)
             reader.take(number, x, back)
 
-    def _attend(self, layer: "_Layer", x: Tensor, attending: Attending, turns: Tensor) -> Tensor:
+    def _attend(self, layer: "Layer", x: Tensor, attending: Attending, turns: Tensor) -> Tensor:
         """(S, D) to (S, h x d_h): each token's mixture of the values of its own text."""
-        heads, kv_heads = self._heads, self._kv_heads
+        heads, kv_heads = self.heads, self.kv_heads
         qkv = layer.qkv(self._norm(x, layer.attention_norm)).view(
-            len(x), -1, self._head_dim
+            len(x), -1, self.head_dim
         )  # (S, h + 2 h_kv, d_h)
         qk, v = qkv.split([heads + kv_heads, kv_heads], dim=1)
         if layer.q_norm is not None:
             q, k = qk.split([heads, kv_heads], dim=1)
-            q = functional.rms_norm(q, q.shape[-1:], layer.q_norm, self._eps)
-            k = functional.rms_norm(k, k.shape[-1:], layer.k_norm, self._eps)
+            q = functional.rms_norm(q, q.shape[-1:], layer.q_norm, self.eps)
+            k = functional.rms_norm(k, k.shape[-1:], layer.k_norm, self.eps)
             qk = torch.cat([q, k], dim=1)
-        q, k = _turn(qk, turns).split([heads, kv_heads], dim=1)
+        q, k = turn(qk, turns).split([heads, kv_heads], dim=1)
         return attending.mix(q, k, v)
 
     def _norm(self, x: Tensor, weight: Tensor | None) -> Tensor:
-        return functional.rms_norm(x, x.shape[-1:], weight, self._eps)
+        return functional.rms_norm(x, x.shape[-1:], weight, self.eps)
 
-    def _turns(self, lengths: list[int]) -> Tensor:
+    def turns(self, lengths: list[int]) -> Tensor:
         """Every token's rotary angles as complex numbers of length 1, (S, 1, d_h / 2)."""
         longest = torch.arange(max(lengths), dtype=torch.float32, device=self.device)
         angles = torch.outer(longest, self._inverse_frequencies)
@@ -175,7 +177,7 @@ class PackedEngine:
         return torch.polar(torch.ones_like(angles), angles)[places][:, None]
 
 
-class _Layer:
+class Layer:
     """The fused weights of one decoder layer.
 
     Args:
@@ -213,7 +215,7 @@ class _Layer:
             return found.to(dtype), None if bias is None else bias.to(dtype)
 
         def turned(part: str, found: Tensor) -> Tensor:
-            return _side_by_side(found, head_dim) if part in "qk" else found
+            return side_by_side(found, head_dim) if part in "qk" else found
 
         weights = {part: reading(f"{attention}.{part}_proj", norms[0]) for part in "qkv"}
         biases = {part: weight(f"{attention}.{part}_proj.bias") for part in "qkv"}
@@ -222,39 +224,41 @@ class _Layer:
         for made in (scales,) if scales["q"] is not None else (weights, biases):
             if (found := made["q"]) is not None:
                 made["q"] = found.float() * head_dim**-0.5
-        self._qkv = torch.cat([turned(part, found).to(dtype) for part, found in weights.items()])
+        self.qkv_weight = torch.cat(
+            [turned(part, found).to(dtype) for part, found in weights.items()]
+        )
         present = [turned(part, bias) for part, bias in biases.items() if bias is not None]
         if len(present) not in (0, len(biases)):
             raise BadInput(f"{attention} has biases for some of q, k and v only; use transformers")
-        self._qkv_bias = torch.cat([bias.to(dtype) for bias in present]) if present else None
+        self.qkv_bias = torch.cat([bias.to(dtype) for bias in present]) if present else None
         self.q_norm, self.k_norm = (
-            None if scale is None else _side_by_side(scale, head_dim).to(dtype)
+            None if scale is None else side_by_side(scale, head_dim).to(dtype)
             for scale in scales.values()
         )
-        self._output, self._output_bias = writing(f"{attention}.o_proj")
+        self.output_weight, self.output_bias = writing(f"{attention}.o_proj")
         gated = torch.cat([reading(f"{mlp}.{part}_proj", norms[1]) for part in ("up", "gate")])
-        self._gated = (
-            partial(_linear, weight=gated.to(dtype))
-            if rotation is None
-            else _int8.Int8Product(gated, dtype)
-        )
-        self._down, _ = writing(f"{mlp}.down_proj")
+        self.gated_weight = gated.to(dtype) if rotation is None else _int8.Int8Product(gated, dtype)
+        self.down_weight, _ = writing(f"{mlp}.down_proj")
         # Rotated weights have the norms' weights in them.
         folded = rotation is not None
         self.attention_norm, self.mlp_norm = (None if folded else norm for norm in norms)
 
     def qkv(self, x: Tensor) -> Tensor:
-        return _linear(x, self._qkv, self._qkv_bias)
+        """Queries, keys and values, side by side, of what attention reads."""
+        return _linear(x, self.qkv_weight, self.qkv_bias)
 
     def output(self, x: Tensor) -> Tensor:
-        return _linear(x, self._output, self._output_bias)
+        """What attention adds to the residual stream."""
+        return _linear(x, self.output_weight, self.output_bias)
 
     def gated(self, x: Tensor) -> Tensor:
-        product: Tensor = self._gated(x)
-        return product
+        """Values and gates, side by side, of what the feed-forward layer reads."""
+        weight = self.gated_weight
+        return _linear(x, weight) if isinstance(weight, Tensor) else weight(x)
 
     def down(self, x: Tensor) -> Tensor:
-        return _linear(x, self._down)
+        """What the feed-forward layer adds to the residual stream."""
+        return _linear(x, self.down_weight)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -263,14 +267,14 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return product
 
 
-def _turn(x: Tensor, turns: Tensor) -> Tensor:
+def turn(x: Tensor, turns: Tensor) -> Tensor:
     """Rotary position embedding, Su et al. 2021, arXiv:2104.09864, of pairs side by side."""
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
     turned: Tensor = torch.view_as_real(pairs * turns).flatten(-2).to(x.dtype)
     return turned
 
 
-def _side_by_side(rows: Tensor, head_dim: int) -> Tensor:
+def side_by_side(rows: Tensor, head_dim: int) -> Tensor:
     """Bring the two numbers that turn together next to each other, in each head's rows.
 
     Llama's layout has them half a head apart. Queries and keys change alike, so their products stay
@@ -291,7 +295,9 @@ def _rope(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _weights(folder: Path, device: torch.device) -> Iterator[Callable[[str], Tensor | None]]:
+def _weights(
+    folder: Path, device: torch.device, adapter: Adapter | None, last_layer: int
+) -> Iterator[Callable[[str], Tensor | None]]:
     """Open the safetensors of a folder; gives a function from a name to its weight, or None."""
     with ExitStack() as stack:
         owner: dict[str, Any] = {}
@@ -305,8 +311,10 @@ def _weights(folder: Path, device: torch.device) -> Iterator[Callable[[str], Ten
                 return None
             file, key = owner[name]
             tensor: Tensor = file.get_tensor(key)
-            return tensor
+            return adapter.merged(name.removesuffix(".weight"), tensor) if adapter else tensor
 
+        if adapter is not None:
+            adapter.refuse_strangers((name.removesuffix(".weight") for name in owner), last_layer)
         yield weight
 
 

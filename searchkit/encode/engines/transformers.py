@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from searchkit.encode.adapter import Adapter
 from searchkit.encode.states import Reader, TokenBatch
 from searchkit.errors import BadInput
 
@@ -34,6 +35,7 @@ def load(
     last_layer: int,
     dtype: torch.dtype,
     device: torch.device,
+    adapter: Adapter | None = None,
 ) -> "TransformersEngine":
     """Load a model folder.
 
@@ -44,6 +46,7 @@ def load(
         last_layer: the deepest layer that will be read; those behind it are dropped.
         dtype: of weights and products.
         device: where to compute.
+        adapter: what was trained, to be added to the weights.
 
     Raises:
         BadInput: transformers has no decoder of that kind, the layers cannot be found in it, or a
@@ -75,7 +78,33 @@ def load(
             f"the model's weights hold no {absent[0]} of the shape that config.json claims "
             f"({len(absent)} missing in all); look for a complete copy of {folder}"
         )
+    if adapter is not None:
+        _merge(adapter, decoder_of(model), last_layer)
     return TransformersEngine(model.to(device).eval(), is_causal=is_causal, last_layer=last_layer)
+
+
+def decoder_of(model: Any) -> Any:
+    """The part of a model that holds the decoder's layers.
+
+    Raises:
+        BadInput: there is none whose layers can be read one by one.
+    """
+    decoder = model.get_decoder() if callable(getattr(model, "get_decoder", None)) else model
+    if not isinstance(getattr(decoder, "layers", None), nn.ModuleList):
+        raise BadInput(
+            f"{type(model).__name__} is not a decoder whose layers can be read one by one"
+        )
+    return decoder
+
+
+@torch.no_grad()
+def _merge(adapter: Adapter, decoder: nn.Module, last_layer: int) -> None:
+    linear = {
+        name: module for name, module in decoder.named_modules() if isinstance(module, nn.Linear)
+    }
+    adapter.refuse_strangers(linear, last_layer)
+    for name, module in linear.items():
+        module.weight.copy_(adapter.merged(name, module.weight))
 
 
 class TransformersEngine:
@@ -86,28 +115,31 @@ class TransformersEngine:
     """
 
     def __init__(self, model: Any, *, is_causal: bool, last_layer: int) -> None:
-        decoder: Any = (
-            model.get_decoder() if callable(getattr(model, "get_decoder", None)) else model
-        )
-        if not isinstance(getattr(decoder, "layers", None), nn.ModuleList):
-            raise BadInput(
-                f"{type(model).__name__} is not a decoder whose layers can be read one by one"
-            )
-        self._decoder = decoder
+        self._decoder: Any = decoder_of(model)
         self._decoder.config.is_causal = (
             is_causal  # honoured by mask builder and kernel alike from 5.2 on
         )
-        self._depth = len(decoder.layers)
+        self._depth = len(self._decoder.layers)
         self._last = last_layer
-        decoder.layers = decoder.layers[:last_layer]
-        decoder.config.num_hidden_layers = last_layer
+        self._decoder.layers = self._decoder.layers[:last_layer]
+        self._decoder.config.num_hidden_layers = last_layer
         self.padding_side: str | None = "right"
-        self.device = next(decoder.parameters()).device
-        self.dtype = next(decoder.parameters()).dtype
+        self.device = next(self._decoder.parameters()).device
+        self.dtype = next(self._decoder.parameters()).dtype
+
+    @property
+    def decoder(self) -> nn.Module:
+        """The model, cut behind the deepest layer that is read."""
+        decoder: nn.Module = self._decoder
+        return decoder
 
     @torch.inference_mode()
     def run(self, batch: TokenBatch, reader: Reader) -> None:
         """Compute one batch; the reader takes each layer, states (S, D) in the texts' order."""
+        self.compute(batch, reader)
+
+    def compute(self, batch: TokenBatch, reader: Reader) -> None:
+        """As `run`, with a graph where gradients are enabled."""
         ids, mask = self._pad(batch)
         handles = []
         for number, layer in enumerate(self._decoder.layers, start=1):

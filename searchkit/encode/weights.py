@@ -1,0 +1,166 @@
+"""Trained weights: the folder that training leaves, and those that come with searchkit.
+
+variant.json                the variant's row, the base, checksums, and how it was trained
+adapter_config.json         of the peft library; absent where the base stayed as it was
+adapter_model.safetensors
+pooling.safetensors         the pooling's weights; absent where it has none
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from blake3 import blake3
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from searchkit import files
+from searchkit.encode import adapter
+from searchkit.encode.adapter import Adapter
+from searchkit.errors import BadInput, CorruptFile, UnknownName
+
+MANIFEST, POOLING = "variant.json", "pooling.safetensors"
+_SHIPPED = Path(__file__).parent / "trained"
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One trained variant on disk, its checksums verified.
+
+    Attributes:
+        folder: where it lies.
+        row: the variant's row without the field that names the weights.
+        base_hash: of the base model that it was trained on.
+        adapter_hash: of the adapter's weights; empty where the base stayed as it was.
+        pooling_hash: of the pooling's; empty where it has none.
+        training: how it was made: data, budget, seed, versions.
+    """
+
+    folder: Path
+    row: Mapping[str, Any]
+    base_hash: str
+    adapter_hash: str
+    pooling_hash: str
+    training: Mapping[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits of all that was trained."""
+        return blake3(f"{self.adapter_hash} {self.pooling_hash}".encode()).hexdigest()[:16]
+
+    def adapter(self) -> Adapter | None:
+        """The additions to the base; None where it stayed as it was."""
+        return adapter.read(self.folder) if self.adapter_hash else None
+
+    def pooling(self) -> dict[str, Tensor]:
+        """The pooling's state_dict, float32; empty where it has no weights."""
+        if not self.pooling_hash:
+            return {}
+        return {name: found.float() for name, found in load_file(self.folder / POOLING).items()}
+
+
+def shipped() -> list[str]:
+    """The names of the trained variants that come with searchkit."""
+    return sorted(path.parent.name for path in _SHIPPED.glob(f"*/{MANIFEST}"))
+
+
+def knows(name: str) -> bool:
+    """Whether a name, or a folder, is that of trained weights."""
+    return bool(name) and (_folder(name) / MANIFEST).is_file()
+
+
+def resolve(name: str) -> Weights:
+    """The trained weights of a name that comes with searchkit, or of a folder.
+
+    Raises:
+        UnknownName: there are none.
+        CorruptFile: a file is not the one that training wrote.
+    """
+    folder = _folder(name)
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise UnknownName(
+            f"no trained weights at {name}; give a folder that searchkit train wrote"
+            + (f", or one of {', '.join(shipped())}" if shipped() else "")
+        )
+    return _open(folder, manifest.stat().st_mtime_ns)
+
+
+def write(
+    folder: Path,
+    *,
+    row: Mapping[str, Any],
+    base: str,
+    base_hash: str,
+    factors: Mapping[str, tuple[Tensor, Tensor]],
+    alpha: float,
+    dropout: float,
+    pooling: Mapping[str, Tensor],
+    training: Mapping[str, Any],
+) -> None:
+    """Write trained weights, in bfloat16; the manifest last, so that it vouches for the rest.
+
+    Args:
+        folder: made if need be; what it holds of another training is replaced.
+        row: the variant's.
+        base: name of the base model.
+        base_hash: its hash.
+        factors: the adapter's, see `Adapter`; may be empty.
+        alpha: the adapter's scale times its rank.
+        dropout: of the adapter's inputs while it was trained.
+        pooling: the pooling's state_dict; may be empty.
+        training: how it was made; JSON.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (MANIFEST, adapter.WEIGHTS, adapter.CONFIG, POOLING):
+        (folder / name).unlink(missing_ok=True)
+    if factors:
+        adapter.write(folder, factors, alpha=alpha, dropout=dropout, base=base)
+    if pooling:
+        halved = {name: found.to(torch.bfloat16).contiguous() for name, found in pooling.items()}
+        with files.atomic(folder / POOLING) as temporary:
+            save_file(halved, temporary, metadata={"format": "pt"})
+    written = [
+        name for name in (adapter.CONFIG, adapter.WEIGHTS, POOLING) if (folder / name).is_file()
+    ]
+    manifest = {
+        "variant": {key: value for key, value in row.items() if key != "weights"},
+        "base": {"name": base, "hash": base_hash},
+        "files": {name: files.blake3_of(folder / name) for name in written},
+        "training": dict(training),
+    }
+    files.write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+
+
+def _folder(name: str) -> Path:
+    ours = _SHIPPED / name
+    return ours if (ours / MANIFEST).is_file() else Path(name).expanduser()
+
+
+@lru_cache(maxsize=32)
+def _open(folder: Path, changed: int) -> Weights:
+    """Read and verify a folder; `changed` makes a rewritten one another."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        checksums: dict[str, str] = manifest["files"]
+        weights = Weights(
+            folder=folder,
+            row=manifest["variant"],
+            base_hash=manifest["base"]["hash"],
+            adapter_hash=checksums.get(adapter.WEIGHTS, ""),
+            pooling_hash=checksums.get(POOLING, ""),
+            training=manifest["training"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{folder / MANIFEST} does not describe trained weights: {error}") from error
+    for name, checksum in checksums.items():
+        path = folder / name
+        if not path.is_file() or files.blake3_of(path) != checksum:
+            raise CorruptFile(
+                f"{path} is not the file that training wrote; train again, or copy the folder anew"
+            )
+    return weights

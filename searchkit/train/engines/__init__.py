@@ -1,0 +1,1 @@
+"""Language models with LoRA and a graph, one file each."""

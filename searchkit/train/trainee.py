@@ -1,0 +1,209 @@
+"""A variant in training: where its hidden states come from, and the pooling that reads them.
+
+Three regimes differ in what is trained. Additions to every layer, or to the upper ones, come from
+an engine of train/engines; a base that stays as it is gives states that were computed once.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from searchkit import catalog
+from searchkit.encode import embedder, tokens, weights
+from searchkit.encode.embedder import Embedder, Role
+from searchkit.encode.language_models import BaseModel
+from searchkit.encode.states import LAST_TOKENS, Reader
+from searchkit.encode.tokens import TokenisedText
+from searchkit.encode.variant import ATTENTION, Variant
+from searchkit.errors import BadInput
+from searchkit.train.lora import Factors, Lora
+
+ENGINES = "searchkit.train.engines"
+
+
+class States(Protocol):
+    """Where the hidden states of texts come from."""
+
+    factors: Factors  # what is trained of the base; empty where it stays as it is
+    device: torch.device
+
+    def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
+        """What a pooling reads: states (B, N, D) and mask (B, N); see `encode.states`."""
+
+    def set_training(self, on: bool) -> None:
+        """Dropout, or none."""
+
+
+class Trainee:
+    """A variant whose adapter and pooling are in training.
+
+    Args:
+        variant: names no trained weights.
+        base: the base model that it names.
+        states: made for this variant's attention and layers.
+        lora: of the states' additions; None if there are none.
+    """
+
+    def __init__(
+        self, variant: Variant, base: BaseModel, states: States, lora: Lora | None
+    ) -> None:
+        self.variant, self.base = variant, base
+        self._states, self._lora = states, lora
+        self._tokenizer = tokens.TextTokenizer(base.folder, base.config)
+        self._reads, self._pooling = embedder.pooling_of(variant, base)
+        self._pooling.to(states.device)
+        if not self.parameters():
+            raise BadInput(
+                f"{variant.name} has nothing to train: its pooling has no weights, and the base "
+                "stays as it is; train additions to the base, or take a pooling with weights"
+            )
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """All that is trained, by name, float32."""
+        named: dict[str, nn.Parameter] = {}
+        for module, (a, b) in self._states.factors.items():
+            named[f"adapter.{module}.A"], named[f"adapter.{module}.B"] = a, b
+        for name, parameter in self._pooling.named_parameters():
+            if parameter.requires_grad:
+                named[f"pooling.{name}"] = parameter
+        return named
+
+    def prepare(self, texts: Sequence[str], role: Role) -> list[TokenisedText]:
+        """Tokenise texts inside the variant's template for their role."""
+        template = {
+            "query": self.variant.query_template,
+            "passage": self.variant.passage_template,
+        }[role]
+        return self._tokenizer.tokenise(
+            texts, template=template, max_tokens=self.variant.max_tokens
+        )
+
+    def vectors(self, texts: Sequence[TokenisedText]) -> Tensor:
+        """Unit vectors (B, dimension), float32, with a graph where gradients are enabled."""
+        # Neighbours of one length are cheapest, and an engine pads or groups by neighbourhood.
+        order = sorted(range(len(texts)), key=lambda row: -len(texts[row].ids))
+        states, mask = self._states.read([texts[row] for row in order], self._reads)
+        pooled: Tensor = self._pooling(states, mask)[:, : self.variant.dimension]
+        back = torch.empty(len(order), dtype=torch.int64)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return functional.normalize(pooled.float(), dim=-1)[back.to(pooled.device)]
+
+    def set_training(self, on: bool) -> None:
+        """Dropout, or none."""
+        self._states.set_training(on)
+        self._pooling.train(on)
+
+    def save(self, folder: Path, training: Mapping[str, Any]) -> None:
+        """Write what was trained; see `searchkit.encode.weights`."""
+        lora = self._lora or Lora()
+        weights.write(
+            folder,
+            row=self.variant.to_row(),
+            base=self.base.name,
+            base_hash=self.base.hash,
+            factors={
+                name: (a.detach().cpu(), b.detach().cpu())
+                for name, (a, b) in self._states.factors.items()
+            },
+            alpha=lora.alpha,
+            dropout=lora.dropout,
+            pooling={
+                name: value.detach().cpu() for name, value in self._pooling.state_dict().items()
+            },
+            training=training,
+        )
+
+
+class Adapted:
+    """States of a language model with trainable additions.
+
+    Args:
+        variant: names attention and layers.
+        base: the base model that it names.
+        lora: the additions.
+        engine: a choice of train/engines; the best that can run the base by default.
+        dtype: of the frozen weights and of products.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        base: BaseModel,
+        lora: Lora,
+        *,
+        engine: str | None = None,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        module = catalog.load(ENGINES, engine or _engine_for(base))
+        if reason := module.unsupported(base.config):
+            raise BadInput(f"the {engine} engine cannot train {base.name}: {reason}")
+        self._layers = embedder.layer_range(variant, embedder.shape_of(base)[0])
+        if lora.first_layer > self._layers[1]:
+            raise BadInput(
+                f"additions from layer {lora.first_layer} on lie behind the last layer that "
+                f"{variant.name} reads, {self._layers[1]}; take an earlier one"
+            )
+        self._engine: Any = module.load(
+            base.folder,
+            base.config,
+            is_causal=catalog.load(ATTENTION, variant.attention).IS_CAUSAL,
+            last_layer=self._layers[1],
+            dtype=dtype,
+            device=device,
+            lora=lora,
+        )
+        self._pool_instruction = variant.pool_instruction
+        self.factors: Factors = self._engine.factors
+        self.device = device
+
+    def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
+        """One forward pass."""
+        batch = tokens.batch(texts, pool_instruction=self._pool_instruction).to(self.device)
+        reader = Reader({name}, batch, first_layer=self._layers[0], last_layer=self._layers[1])
+        self._engine.run(batch, reader)
+        return reader.read(name)
+
+    def set_training(self, on: bool) -> None:
+        """Dropout, or none."""
+        self._engine.set_training(on)
+
+
+class Remembered:
+    """States of a base that stays as it is, computed once a text.
+
+    Args:
+        encoder: with a memory, where each text's states are found when it is met again.
+    """
+
+    def __init__(self, encoder: Embedder) -> None:
+        self._encoder = encoder
+        self.factors: Factors = {}
+        self.device = torch.device("cpu")
+
+    def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
+        """Out of the memory, or computed for it."""
+        if name == LAST_TOKENS:
+            raise BadInput(
+                "a pooling that reads all tokens cannot be trained on remembered states, of which "
+                "there is one a layer; train additions to the base"
+            )
+        states = torch.from_numpy(self._encoder.summaries(texts, {name})[name])
+        return states, torch.ones(states.shape[:2], dtype=torch.bool)
+
+    def set_training(self, on: bool) -> None:
+        """Nothing of a base that stays as it is drops anything."""
+
+
+def _engine_for(base: BaseModel) -> str:
+    able = {
+        name: module.PREFERENCE
+        for name in catalog.names(ENGINES)
+        if (module := catalog.load(ENGINES, name)).unsupported(base.config) is None
+    }
+    return max(able, key=able.__getitem__)
