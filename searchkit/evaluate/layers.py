@@ -11,38 +11,27 @@ is told in `encode.states.unit_rms`.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from searchkit import catalog
-from searchkit.corpus.collection import Collection, joined
 from searchkit.encode.blocks import BLOCK_TEXTS, Progress
 from searchkit.encode.embedder import Embedder, Role, Vectors, layer_range, shape_of
 from searchkit.encode.states import LAYER_EOS, LAYER_MEANS
 from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
-from searchkit.evaluate import measures, significance
-from searchkit.evaluate.sets import EvaluationSet, check_measures, open_one, task_of, texts_of
+from searchkit.evaluate import scoring, significance
+from searchkit.evaluate.sets import texts_of
 from searchkit.evaluate.significance import RESAMPLES, Floats
-from searchkit.evaluate.suite import TASKS, SetRow
-from searchkit.index import ranking
-from searchkit.search import build
+from searchkit.evaluate.suite import SetRow
 from searchkit.search.build import Watcher
 
 READS = {"eos_last": LAYER_EOS, "mean": LAYER_MEANS}
 """By pooling, what it is when it reads a layer that need not be the last."""
-
-_DEPTH = 1000  # of a ranking, where the measure does not say where it stops
-
-Encode = Callable[[Sequence[str], Role], Vectors]
-Score = Callable[[Encode], dict[str, float]]
-"""How one set is measured: an encoder to values by item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +93,7 @@ def explain(
 
     watcher = watcher or Watcher()
     _check(variants)
-    opened = _opened(sets, seed)
+    opened = scoring.open_measured(sets, seed)
     embedders = list(
         loading.remember(variants, memories, device=device, engine=engine, dtype=dtype)
     )
@@ -112,7 +101,7 @@ def explain(
         watcher.enter(name)
         for note in one.notes:
             watcher.say(note)
-        score, texts = _scorer(one, measure, seed), texts_of(one, seed)
+        score, texts = scoring.scorer(one, measure, seed), texts_of(one, seed)
         for embedder in embedders:
             layers = _Layers(embedder, texts, watcher)
             for variant in embedder.variants:
@@ -203,56 +192,6 @@ def _check(variants: Sequence[Variant]) -> None:
         design = f"{one.pooling}-{one.attention}"
         if taken.setdefault(design, one) != one:
             raise BadInput(f"two different variants are {design}; run this again for one of them")
-
-
-def _opened(sets: Sequence[SetRow], seed: int) -> dict[str, tuple[EvaluationSet, str]]:
-    """The sets by name, each with the measure that it is measured by."""
-    opened: dict[str, tuple[EvaluationSet, str]] = {}
-    for row in sets:
-        one = open_one(row, seed)
-        name = row.name or one.name
-        if name in opened:
-            raise BadInput(f"two sets are called {name!r}; run this again for one of them")
-        default: Sequence[str] = catalog.load(TASKS, task_of(one)).MEASURES
-        measure = (row.measures or default)[0]
-        check_measures(one, [measure])
-        if not isinstance(one, Collection):
-            texts_of(one, seed)  # for what it raises
-        opened[name] = one, measure
-    return opened
-
-
-def _scorer(opened: EvaluationSet, measure: str, seed: int) -> Score:
-    """How a set is measured, layer after layer; what all layers share is read once."""
-    if isinstance(opened, Collection):
-        return _retrieval(opened, measure)
-    module: Any = catalog.load(TASKS, task_of(opened))
-
-    def score(encode: Encode) -> dict[str, float]:
-        values: dict[str, float] = module.score(opened, encode, [measure], seed=seed)[measure]
-        return values
-
-    return score
-
-
-def _retrieval(collection: Collection, measure: str) -> Score:
-    """The documents of a collection by the cosine of their vectors."""
-    ids, passages = [], []
-    for document in collection.documents():
-        ids.append(document.doc_id)
-        passages.append(joined(document))
-    queries = [query.text for query in collection.queries]
-    # What a measure does not look at need not be ranked.
-    depth = min(measures.cutoff(measure) or _DEPTH, len(ids))
-
-    def score(encode: Encode) -> dict[str, float]:
-        index = catalog.load(build.VECTOR_INDEXES, build.EXACT).build(encode(passages, "passage"))
-        rankings = ranking.top(index.search, encode(queries, "query"), depth, ids)
-        pairs = zip(collection.queries, rankings, strict=True)
-        run = {query.query_id: found for query, found in pairs}
-        return measures.score(run, collection.judgements, [measure])[measure]
-
-    return score
 
 
 def _rows(

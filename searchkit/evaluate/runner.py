@@ -19,7 +19,7 @@ from searchkit.corpus.collection import Collection
 from searchkit.corpus.labelled import RerankingSet
 from searchkit.encode.blocks import BLOCK_TEXTS, Progress
 from searchkit.encode.embedder import Role, TextEncoder, Vectors
-from searchkit.evaluate import measures
+from searchkit.evaluate import measures, trainings
 from searchkit.evaluate.results import ExplorerSet, Results, SetFacts, SystemFacts
 from searchkit.evaluate.runs import Run, fuse, save_runs, word
 from searchkit.evaluate.sets import OpenSet, judgements_of, open_all, size, task_of
@@ -256,7 +256,7 @@ class _Runner:
         speed = details.pop("tokens_per_s", None) or (before.tokens_per_s if before else None)
         kinds = {
             **dict.fromkeys(suite.lexical, ("bm25", None)),
-            **dict.fromkeys((one.name for one in suite.variants), ("variant", False)),
+            **{one.name: ("variant", one.trained is not None) for one in suite.variants},
             **dict.fromkeys(suite.references, ("reference", True)),
             **dict.fromkeys(suite.hybrids, ("hybrid", None)),
             **dict.fromkeys(suite.runs, ("run", None)),
@@ -264,11 +264,13 @@ class _Runner:
         if system not in kinds:
             return
         kind, trained = kinds[system]
+        design, seed = trainings.of(suite.variants).get(system, (system, None))
         dimension = details.get("dimension")
         self._systems[system] = SystemFacts(
             name=system,
             kind=kind,
-            design=system,
+            design=design,
+            seed=seed,
             trained=trained,
             tokens_per_s=speed,
             bytes_per_text=4 * dimension if dimension else None,
