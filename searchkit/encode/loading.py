@@ -10,7 +10,7 @@ from searchkit import catalog
 from searchkit.encode import calibration, embedder, language_models, proof
 from searchkit.encode.embedder import Embedder, Engine
 from searchkit.encode.language_models import BaseModel
-from searchkit.encode.memory import Memory, key_of
+from searchkit.encode.memory import Memory, key_of, memory_of
 from searchkit.encode.states import Reader, TokenBatch
 from searchkit.encode.variant import ATTENTION, POOLING, Variant
 
@@ -91,8 +91,8 @@ def remember(
         layers = embedder.layer_range(group[0], embedder.shape_of(base)[0])
         words = [base.hash, group[0].attention, str(layers), name, str(number), on.type]
         words += [group[0].adapter_hash] * bool(group[0].adapter_hash)
-        memory = Memory(folder / key_of(*(word.encode() for word in words)))
-        waiting = _waiting(group, base, name, number, on, memory)
+        known = memory_of(folder / key_of(*(word.encode() for word in words)))
+        waiting = _waiting(group, base, name, number, on, known)
         waiting.calibrated_tokens_per_s = speed
         yield waiting
 

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,21 @@ def key_of(*parts: bytes) -> str:
     for part in parts:
         hasher.update(len(part).to_bytes(8, "little") + part)
     return hasher.hexdigest(length=_KEY_BYTES)
+
+
+_opened: WeakValueDictionary[Path, "Memory"] = WeakValueDictionary()
+
+
+def memory_of(folder: Path) -> "Memory":
+    """The memory of a folder; one and the same for all who hold it at a time.
+
+    Its blocks are verified once, and rows that one holder adds are there for the others.
+    """
+    place = folder.resolve()
+    memory = _opened.get(place)
+    if memory is None:
+        memory = _opened[place] = Memory(place)
+    return memory
 
 
 class Memory:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from blake3 import blake3
 
 from searchkit.encode.embedder import Encoded, OnBatch, Role
-from searchkit.encode.memory import Memory, key_of
+from searchkit.encode.memory import key_of, memory_of
 from searchkit.errors import BadInput, EmptyText, MissingExtra
 
 PREFIX = "st:"
@@ -83,7 +83,7 @@ class ReferenceEmbedder:
                 f"{(str(error).splitlines() or [type(error).__name__])[0]}"
             ) from error
         self._hash = _hash(folder)
-        self.memory = Memory(memories / key_of(self._hash.encode())) if memories else None
+        self.memory = memory_of(memories / key_of(self._hash.encode())) if memories else None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What was computed once is found again, whole, and by what went into the model."""
 
+import gc
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from searchkit import catalog
 from searchkit.encode import embedder, loading
-from searchkit.encode.memory import Memory, key_of
+from searchkit.encode.memory import Memory, key_of, memory_of
 from searchkit.encode.states import LAST_EOS, LAYER_MEANS
 from searchkit.encode.variant import ATTENTION, POOLING, parse
 
@@ -103,6 +104,7 @@ def test_a_block_that_was_damaged_is_computed_again(remember, tmp_path):
     content = bytearray(block.read_bytes())
     content[-1] ^= 1
     block.write_bytes(content)
+    gc.collect()  # nobody holds the memory any more: the next one is opened, and verified, anew
     after = remember("mean-causal").encode(TEXTS).vectors["mean-causal"]
     np.testing.assert_allclose(after, before, atol=1e-6)
     assert bytes(content) != block.read_bytes()
@@ -127,3 +129,20 @@ def test_rows_come_in_the_order_of_the_keys_and_the_speed_adds_up(tmp_path):
 def test_keys_tell_apart_what_joins_to_the_same_bytes():
     assert key_of(b"ab", b"c") != key_of(b"a", b"bc")
     assert len(key_of(b"")) == 32
+
+
+def test_holders_of_one_folder_share_what_each_adds(tmp_path):
+    first, second = memory_of(tmp_path / "a"), memory_of(tmp_path / "x" / ".." / "a")
+    key = key_of(b"text")
+    assert not second.knows(["slot"], key)
+    first.add([key], {"slot": np.ones((1, 2), np.float32)}, tokens=1, seconds=1.0)
+    assert second.knows(["slot"], key)
+    assert not memory_of(tmp_path / "b").knows(["slot"], key)
+
+
+def test_what_nobody_holds_is_read_anew(tmp_path):
+    key = key_of(b"text")
+    memory_of(tmp_path).add([key], {"slot": np.ones((1, 2), np.float32)}, tokens=1, seconds=1.0)
+    (block,) = (tmp_path / "slot").glob("*.npy")
+    block.write_bytes(block.read_bytes()[:-1] + b"\0")
+    assert not memory_of(tmp_path).knows(["slot"], key)
