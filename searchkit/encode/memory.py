@@ -24,6 +24,7 @@ from searchkit import files
 
 Rows = npt.NDArray[Any]
 _KEY_BYTES = 16
+_OPEN_BLOCKS = 128  # each holds a file open, and a process may have about a thousand
 
 
 def key_of(*parts: bytes) -> str:
@@ -97,7 +98,8 @@ class Memory:
     def rows(self, slot: str, keys: Sequence[str]) -> Rows:
         """The rows of keys that the slot knows, (n, ...), in their order."""
         places = self._slot(slot)
-        found = [self._block(path)[row] for path, row in map(places.__getitem__, keys)]
+        # Copies: a view would keep its block's file open.
+        found = [np.array(self._block(path)[row]) for path, row in map(places.__getitem__, keys)]
         return np.stack(found)
 
     def speed(self) -> float | None:
@@ -135,9 +137,13 @@ class Memory:
         return self._places[slot]
 
     def _block(self, path: Path) -> Rows:
-        if path not in self._blocks:
-            self._blocks[path] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return self._blocks[path]
+        block = self._blocks.pop(path, None)
+        if block is None:
+            block = np.load(path, mmap_mode="r", allow_pickle=False)
+            if len(self._blocks) == _OPEN_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+        self._blocks[path] = block  # the last used stands last
+        return block
 
 
 def _note(path: Path) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import gc
 import json
 
 import numpy as np
+import psutil
 import pytest
 
 from searchkit import catalog
@@ -146,3 +147,16 @@ def test_what_nobody_holds_is_read_anew(tmp_path):
     (block,) = (tmp_path / "slot").glob("*.npy")
     block.write_bytes(block.read_bytes()[:-1] + b"\0")
     assert not memory_of(tmp_path).knows(["slot"], key)
+
+
+def test_few_blocks_are_open_at_a_time(tmp_path):
+    opened = memory_of(tmp_path)
+    keys = [key_of(bytes([number])) for number in range(200)]
+    for number, key in enumerate(keys):
+        rows = np.full((1, 2), number, np.float32)
+        opened.add([key], {"slot": rows}, tokens=1, seconds=1.0)
+    process = psutil.Process()
+    before = process.num_fds()
+    for _ in range(2):
+        assert opened.rows("slot", keys)[:, 0].tolist() == list(range(200))
+    assert 100 < process.num_fds() - before <= 128
