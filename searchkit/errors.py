@@ -34,3 +34,7 @@ class NeedsTraining(SearchkitError):
 
 class BrokenPromise(SearchkitError):
     """A loaded language model that does not do what its variant says (attention, padding, EOS)."""
+
+
+class TrainingFailed(SearchkitError):
+    """A training run whose loss or gradient is no longer a finite number."""

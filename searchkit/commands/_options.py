@@ -19,13 +19,13 @@ def _listed(folder: str) -> str:
     return ", ".join(catalog.names(f"searchkit.{folder}"))
 
 
-class _Choice(StrEnum):
+class Choice(StrEnum):
     """One of several words; an error repeats it as it was typed."""
 
     __repr__ = str.__repr__
 
 
-class Mode(_Choice):
+class Mode(Choice):
     """How to search."""
 
     hybrid = "hybrid"
@@ -33,7 +33,7 @@ class Mode(_Choice):
     bm25 = "bm25"
 
 
-class Device(_Choice):
+class Device(Choice):
     """Where to compute."""
 
     cpu = "cpu"
@@ -41,7 +41,7 @@ class Device(_Choice):
     mps = "mps"
 
 
-class DType(_Choice):
+class DType(Choice):
     """What to compute in."""
 
     float32 = "float32"

@@ -18,7 +18,8 @@ LAYER_EOS = "layer_eos"  # (B, L, D): the EOS state of each layer
 LAYER_MEANS = "layer_means"  # (B, L, D): the mean token state of each layer
 RAW = "_raw"  # suffix of the two above: token states as they are, not brought to unit RMS first
 
-ALL = (LAST_TOKENS, LAST_EOS, LAYER_EOS, LAYER_MEANS, LAYER_EOS + RAW, LAYER_MEANS + RAW)
+PER_LAYER = (LAYER_EOS, LAYER_MEANS, LAYER_EOS + RAW, LAYER_MEANS + RAW)
+ALL = (LAST_TOKENS, LAST_EOS, *PER_LAYER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Reader:
         )
         self._kept: dict[str, Tensor] = {}
         self._summaries: dict[str, list[Tensor]] = {
-            name: [] for name in ALL[2:] if name in self.wanted
+            name: [] for name in PER_LAYER if name in self.wanted
         }
 
     def needs(self, layer: int) -> bool:
@@ -105,6 +106,19 @@ class Reader:
                 self._kept[LAST_EOS] = turn(states[self._ends].float())[:, None]
             if LAST_TOKENS in self.wanted:
                 self._kept[LAST_TOKENS] = turn(states)
+
+    def give(self, name: str, summaries: Tensor) -> None:
+        """Take the first layers' summaries (B, n, D) from whoever has them, before all others.
+
+        Args:
+            name: out of `PER_LAYER`, and wanted.
+            summaries: of layers 1 to n, those that do not count included.
+        """
+        self._summaries[name] += summaries[:, self._first - 1 :].float().unbind(1)
+
+    def tokens(self) -> Tensor:
+        """All tokens of the last layer, pooled or not, (S, D); `LAST_TOKENS` was wanted."""
+        return self._kept[LAST_TOKENS]
 
     def read(self, name: str) -> tuple[Tensor, Tensor]:
         """What a pooling asked for, once the last layer was taken.

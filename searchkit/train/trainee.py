@@ -5,24 +5,28 @@ an engine of train/engines; a base that stays as it is gives states that were co
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from searchkit import catalog
 from searchkit.encode import embedder, tokens, weights
-from searchkit.encode.embedder import Embedder, Role
+from searchkit.encode.embedder import Embedder, Role, Vectors
 from searchkit.encode.language_models import BaseModel
 from searchkit.encode.states import LAST_TOKENS, Reader
 from searchkit.encode.tokens import TokenisedText
 from searchkit.encode.variant import ATTENTION, Variant
 from searchkit.errors import BadInput
+from searchkit.train.activations import Activations
 from searchkit.train.lora import Factors, Lora
 
 ENGINES = "searchkit.train.engines"
+_ENCODED_AT_ONCE = 32  # texts of a validation
 
 
 class States(Protocol):
@@ -92,6 +96,26 @@ class Trainee:
         back[torch.tensor(order)] = torch.arange(len(order))
         return functional.normalize(pooled.float(), dim=-1)[back.to(pooled.device)]
 
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str], role: Role) -> Vectors:
+        """Unit vectors (N, dimension), float32, in the order of the texts; for validation."""
+        prepared = self.prepare(texts, role)
+        order = np.argsort([-len(text.ids) for text in prepared], kind="stable")
+        found: Vectors | None = None
+        for start in range(0, len(order), _ENCODED_AT_ONCE):
+            rows = order[start : start + _ENCODED_AT_ONCE]
+            part = self.vectors([prepared[row] for row in rows]).cpu().numpy()
+            if found is None:
+                found = np.empty((len(texts), part.shape[1]), dtype=np.float32)
+            found[rows] = part
+        if found is None:
+            raise ValueError("no texts to encode")
+        return found
+
+    def facts(self) -> dict[str, Any]:
+        """What else decides which weights come out: the additions; JSON."""
+        return {"lora": asdict(self._lora) if self._lora else None}
+
     def set_training(self, on: bool) -> None:
         """Dropout, or none."""
         self._states.set_training(on)
@@ -128,6 +152,16 @@ class Adapted:
         engine: a choice of train/engines; the best that can run the base by default.
         dtype: of the frozen weights and of products.
         device: where to compute.
+        keep: the folder in which is kept what the layers below the additions make of a text; None
+            computes it for every batch, without a graph.
+
+    Attributes:
+        activations: what is kept; None if nothing is, as with an engine that can begin nowhere but
+            at the embedding.
+
+    Raises:
+        BadInput: the engine cannot train the base, or there is no layer to add to, or none whose
+            states could be kept.
     """
 
     def __init__(
@@ -139,8 +173,10 @@ class Adapted:
         engine: str | None = None,
         dtype: torch.dtype,
         device: torch.device,
+        keep: Path | None = None,
     ) -> None:
-        module = catalog.load(ENGINES, engine or _engine_for(base))
+        engine = engine or _engine_for(base)
+        module = catalog.load(ENGINES, engine)
         if reason := module.unsupported(base.config):
             raise BadInput(f"the {engine} engine cannot train {base.name}: {reason}")
         self._layers = embedder.layer_range(variant, embedder.shape_of(base)[0])
@@ -148,6 +184,11 @@ class Adapted:
             raise BadInput(
                 f"additions from layer {lora.first_layer} on lie behind the last layer that "
                 f"{variant.name} reads, {self._layers[1]}; take an earlier one"
+            )
+        if keep and lora.first_layer == 1:
+            raise BadInput(
+                "additions begin at layer 1, so there is no layer below them to keep states of; "
+                "let them begin higher up"
             )
         self._engine: Any = module.load(
             base.folder,
@@ -158,15 +199,30 @@ class Adapted:
             device=device,
             lora=lora,
         )
+        self.activations: Activations | None = None
+        if keep and self._engine.begins_anywhere:
+            self._engine.drop_below()
+            self.activations = Activations(
+                keep,
+                variant,
+                base,
+                layer=lora.first_layer - 1,
+                engine=engine,
+                dtype=dtype,
+                device=device,
+            )
         self._pool_instruction = variant.pool_instruction
         self.factors: Factors = self._engine.factors
         self.device = device
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
-        """One forward pass."""
+        """One forward pass, or as much of it as is not kept."""
         batch = tokens.batch(texts, pool_instruction=self._pool_instruction).to(self.device)
         reader = Reader({name}, batch, first_layer=self._layers[0], last_layer=self._layers[1])
-        self._engine.run(batch, reader)
+        if self.activations is None:
+            self._engine.run(batch, reader)
+        else:
+            self._engine.run(batch, reader, self.activations.read(texts, reader))
         return reader.read(name)
 
     def set_training(self, on: bool) -> None:

@@ -118,7 +118,7 @@ def _plain(group: _Group, mask: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tens
     weights = scores.softmax(dim=-1).view(texts * kv_heads, shared * length, length)
     mixed = torch.bmm(weights, v).view(texts, kv_heads, shared, length, size)
     mixed = mixed.permute(0, 3, 1, 2, 4).reshape(texts * length, -1, size)
-    return mixed if group.places is None else mixed[group.places]
+    return mixed if group.places is None else mixed.index_select(0, group.places)
 
 
 def _neighbours(lengths: list[int], padded: bool) -> list[list[int]]:

@@ -55,9 +55,12 @@ class TrainablePacked:
         factors: what is trained, by module.
     """
 
+    begins_anywhere = True
+
     def __init__(self, engine: PackedEngine, lora: Lora) -> None:
         self.device, self.dtype = engine.device, engine.dtype
         self._engine, self._lora = engine, lora
+        self._first, self._last = 1, len(engine.layers)
         self._dropout = 0.0
         self.factors: Factors = low_rank.draw(dict(self._shapes()), lora, engine.device)
 
@@ -65,21 +68,33 @@ class TrainablePacked:
         """Drop inputs of additions, or not."""
         self._dropout = self._lora.dropout if on else 0.0
 
-    def run(self, batch: TokenBatch, reader: Reader) -> None:
-        """Compute one batch; the reader takes each layer, states (S, D) in the texts' order."""
+    def drop_below(self) -> None:
+        """Free the layers below the additions; from now on `run` is given what they make."""
+        self._first = self._lora.first_layer
+        del self._engine.embedding, self._engine.layers[: self._first - 1]
+
+    def run(self, batch: TokenBatch, reader: Reader, below: Tensor | None = None) -> None:
+        """Compute one batch; the reader takes each layer, states (S, D) in the texts' order.
+
+        Args:
+            batch: on any device.
+            reader: takes the layers.
+            below: (S, D), the states behind the last layer that was dropped; None if none was.
+        """
         engine = self._engine
         lengths: list[int] = batch.lengths.tolist()
         attending = Attending(
             lengths, is_causal=engine.is_causal, dtype=engine.dtype, device=engine.device
         )
         turns = engine.turns(lengths)
-        x = engine.embedding[batch.ids.to(engine.device)].float()  # (S, D), the residual stream
-        for number, layer in enumerate(engine.layers, start=1):
+        x = engine.embedding[batch.ids.to(engine.device)] if below is None else below
+        x = x.float()  # (S, D), the residual stream
+        for number, layer in enumerate(engine.layers, start=self._first):
             frozen = number < self._lora.first_layer
             with torch.no_grad() if frozen else nullcontext():
                 x = self._layer(number, layer, x, attending, turns)
                 taken = x
-                if number == len(engine.layers) and engine.final is not None:
+                if number == self._last and engine.final is not None:
                     taken = _apply(_Norm, x, engine.final, engine.eps, x.dtype)
             reader.take(number, taken)
 

@@ -1,6 +1,7 @@
 """The transformers engine with a graph: any decoder, with LoRA by the peft library.
 
-The reference for other engines of training.
+The reference for other engines of training. It always begins at the embedding: layers below the
+additions run for every batch, though without a graph, as nothing in them is trained.
 """
 
 from pathlib import Path
@@ -52,6 +53,8 @@ class TrainableTransformers:
     Attributes:
         factors: what is trained, by module.
     """
+
+    begins_anywhere = False
 
     def __init__(self, engine: transformers.TransformersEngine, lora: Lora) -> None:
         try:

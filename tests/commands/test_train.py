@@ -1,0 +1,146 @@
+"""searchkit train: a file of pairs to a folder that names a variant."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from searchkit.encode import weights
+from searchkit.encode.variant import parse
+
+WORDS = ["ferry", "island", "water", "lamp", "cliff", "sheep", "radio", "storm", "tide", "store"]
+
+
+@pytest.fixture
+def faq(tmp_path):
+    """Forty questions, each with an answer of its own."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for number in range(40):
+        subject = " ".join(draw.choice(WORDS, size=3, replace=False))
+        rows.append(
+            {
+                "query": f"what of {subject} number {number}?",
+                "positive": f"Of {subject} there is this to say, {number} times over.",
+                "source": "faq",
+            }
+        )
+    path = tmp_path / "faq.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return path
+
+
+@pytest.fixture
+def trained(searchkit, faq, tmp_path, tiny_model):
+    """Trains into tmp_path/mine; options come behind."""
+
+    def run(*options, design="mean-bidirectional"):
+        return searchkit(
+            "train", faq, "-o", tmp_path / "mine", "--variant", design, "--base",
+            tiny_model("llama"), "--steps", 6, "--batch-size", 8, "--rank", 4, "--device", "cpu",
+            "--dtype", "float32", *options,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("design", "regime"),
+    [
+        ("mean-bidirectional", "lora"),
+        ("multi_layer-causal", "lora"),
+        ("multi_layer-bidirectional", "pooling"),
+        ("eos_last-causal", "upper"),
+    ],
+)
+def test_the_folder_names_a_variant_that_indexes_and_searches(
+    searchkit, trained, toy, tmp_path, design, regime
+):
+    done = trained("--regime", regime, design=design)
+    assert done.code == 0, done.err
+    assert "trained parameters, of step 6" in done.out
+    found = weights.resolve(str(tmp_path / "mine"))
+    assert found.training["facts"]["regime"] == regime
+    assert bool(found.adapter_hash) == (regime != "pooling")
+    variant = parse(str(tmp_path / "mine"))
+    assert (variant.name, variant.design) == ("mine", design)
+    built = searchkit("index", toy, "--name", "toy", "--variant", tmp_path / "mine")
+    assert built.code == 0, built.err
+    hits = searchkit("search", "the ferry", "-i", "toy", "--mode", "dense", "--output", "jsonl")
+    assert hits.code == 0 and len(hits.out.splitlines()) > 0, hits.err
+
+
+def test_training_lowers_the_loss(trained, tmp_path):
+    assert trained("--steps", "60", "--learning-rate", "0.01").code == 0
+    rows = map(json.loads, (tmp_path / "mine" / "history.jsonl").read_text().splitlines())
+    losses = [row["loss"] for row in rows]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_query_of_an_evaluation_set_is_named_before_the_first_step(
+    searchkit, faq, toy, tmp_path, tiny_model
+):
+    with faq.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"query": "Ferry, island!", "positive": "It does not run."}) + "\n")
+    arguments = [
+        "train", faq, "-o", tmp_path / "mine", "--base", tiny_model("llama"), "--batch-size", 8,
+        "--held-out", toy,
+    ]  # fmt: skip
+    refusal = searchkit(*arguments)
+    assert refusal.code == 1
+    assert "faq.jsonl:41" in refusal.err and "evaluation set" in refusal.err
+    assert not (tmp_path / "mine" / "history.jsonl").exists()
+    done = searchkit(*arguments, "--drop-leaks", "--steps", 1)
+    assert done.code == 0, done.err
+    assert "pairs that ask what an evaluation set asks: 1 (faq.jsonl:41); dropped" in done.err
+
+
+def test_validation_is_told_and_the_best_step_is_kept(trained, toy, tmp_path):
+    done = trained("--validate", f"{toy}@test", "--validate-every", "3", "--keep-best")
+    assert done.code == 0, done.err
+    figures = weights.resolve(str(tmp_path / "mine")).training["validation"]
+    assert [row["step"] for row in figures] == [3, 6]
+    best = max(figures, key=lambda row: row["validation"]["mean"])["step"]
+    assert f"of step {best}" in done.out
+    assert "step 3: toy" in done.out
+
+
+def test_an_interrupted_training_goes_on(trained, faq, tmp_path, tiny_model):
+    """Ctrl-C, then the same command: the weights of an unbroken run."""
+    command = [
+        sys.executable, "-m", "searchkit", "train", str(faq), "-o", str(tmp_path / "other"),
+        "--base", str(tiny_model("llama")), "--steps", "400", "--batch-size", "8", "--rank", "4",
+        "--device", "cpu", "--dtype", "float32", "--checkpoint-every", "5",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    checkpoints = tmp_path / "other" / "checkpoint"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("step-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "the same command goes on from there" in err
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 0, again.stderr
+    assert "400 steps" in again.stdout
+    rows = (tmp_path / "other" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == list(range(1, 401))
+
+
+def test_trained_weights_are_no_design(searchkit, trained, faq, tmp_path):
+    assert trained().code == 0
+    done = searchkit("train", faq, "-o", tmp_path / "new", "--variant", tmp_path / "mine")
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert "names trained weights" in last and "name the design, such as mean-bidirectional" in last
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(refused, faq):
+    assert "name the folder" in refused("train", faq, "-o", faq)
