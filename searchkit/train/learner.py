@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -60,13 +61,21 @@ class Learner:
         trainee: whose parameters are moved.
         settings: how.
         teacher: of similarities; asked for every batch if the settings distil.
+        known: see `known_answers`.
 
     Attributes:
         parameters: all that is trained, by name.
     """
 
-    def __init__(self, trainee: Trainee, settings: Settings, teacher: Teacher | None) -> None:
+    def __init__(
+        self,
+        trainee: Trainee,
+        settings: Settings,
+        teacher: Teacher | None,
+        known: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self._trainee, self._settings, self._teacher = trainee, settings, teacher
+        self._known = known
         self.parameters: dict[str, nn.Parameter] = dict(trainee.parameters())
         if settings.learn_temperature:
             device = next(iter(self.parameters.values())).device
@@ -159,7 +168,7 @@ class Learner:
 
     def _objective(self, queries: Sequence[str], passages: Sequence[str]) -> Objective:
         settings = self._settings
-        masked = duplicates([*map(comparable, queries)], [*map(comparable, passages)])
+        masked = duplicates([*map(comparable, queries)], [*map(comparable, passages)], self._known)
         taught = self._taught(queries, passages)
 
         def of(queries: Tensor, passages: Tensor) -> Outcome:
@@ -192,6 +201,18 @@ class Learner:
             return None
         vectors = torch.from_numpy(self._teacher([*queries, *passages]))
         return vectors[: len(queries)], vectors[len(queries) :]
+
+
+def known_answers(pairs: Sequence[Pair]) -> dict[str, set[str]]:
+    """The positives of each query that has several, all as `comparable` has them.
+
+    One that comes into a batch as the positive of another query, or as a hard negative, does not
+    count as wrong.
+    """
+    answers: defaultdict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        answers[comparable(pair.query)].add(comparable(pair.positive))
+    return {query: found for query, found in answers.items() if len(found) > 1}
 
 
 def hard_negatives(pairs: Sequence[Pair], wanted: int, *, seed: int, step: int) -> list[str]:

@@ -28,7 +28,7 @@ from searchkit.train import batches, checkpoint, history
 from searchkit.train.batches import Batch
 from searchkit.train.checkpoint import Best, Checkpoint
 from searchkit.train.history import History
-from searchkit.train.learner import Learner, Step, Teacher
+from searchkit.train.learner import Learner, Step, Teacher, known_answers
 from searchkit.train.pairs import Pairs
 from searchkit.train.settings import Settings
 from searchkit.train.trainee import Trainee
@@ -101,7 +101,7 @@ def train(
     facts = facts or {}
     _refuse_unfit(trainee, pairs.pairs, settings, validate, teacher)
     identity = _identity(trainee, pairs, settings, facts)
-    learner = Learner(trainee, settings, teacher)
+    learner = Learner(trainee, settings, teacher, known_answers(pairs.pairs))
     with ExitStack() as held:
         if _rank() == 0:
             held.enter_context(_alone(folder))

@@ -5,7 +5,7 @@ arXiv:2103.00020. Nested dimensions: Kusupati et al. 2022, Matryoshka, arXiv:220
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -140,7 +140,11 @@ def nested(objective: Objective, queries: Tensor, passages: Tensor, dims: Sequen
     )
 
 
-def duplicates(query_keys: Sequence[str], passage_keys: Sequence[str]) -> Tensor:
+def duplicates(
+    query_keys: Sequence[str],
+    passage_keys: Sequence[str],
+    known: Mapping[str, Collection[str]] | None = None,
+) -> Tensor:
     """Which passages answer a query without being its positive.
 
     A passage answers a query if it is, by its key, the positive of that query or of one with the
@@ -150,6 +154,7 @@ def duplicates(query_keys: Sequence[str], passage_keys: Sequence[str]) -> Tensor
     Args:
         query_keys: B keys, equal where queries count as the same.
         passage_keys: B + N keys; i < B is the positive of query i.
+        known: by the key of a query, keys of answers that need not be in the batch as positives.
 
     Returns:
         (B, B + N), bool, on the CPU: the `masked` of `info_nce`. Never True at (i, i).
@@ -161,7 +166,9 @@ def duplicates(query_keys: Sequence[str], passage_keys: Sequence[str]) -> Tensor
         raise ValueError(
             f"{len(query_keys)} queries have {len(passage_keys)} passages; each needs its positive"
         )
-    answers = defaultdict(set)  # keys of a query's positives
+    answers: defaultdict[str, set[str]] = defaultdict(set)  # keys of a query's positives
+    for query in query_keys:
+        answers[query].update((known or {}).get(query, ()))
     for query, positive in zip(query_keys, passage_keys, strict=False):
         answers[query].add(positive)
     places = defaultdict(list)  # where a passage stands

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from searchkit.errors import TrainingFailed
 from searchkit.records import Pair
-from searchkit.train.learner import Learner, hard_negatives
+from searchkit.train.learner import Learner, hard_negatives, known_answers
 from searchkit.train.settings import Settings
 
 
@@ -246,3 +246,12 @@ def test_a_pair_with_fewer_negatives_gives_all_it_has():
     drawn = hard_negatives(pairs, 2, seed=0, step=1)
     assert drawn[0] == "x" and {*drawn[1:]} == {"y", "z"} and len(drawn) == 3
     assert hard_negatives(pairs, 0, seed=0, step=1) == []
+
+
+def test_queries_with_several_answers_are_known():
+    pairs = [
+        Pair("1", "Who?", "Ann.", "s"),
+        Pair("2", "who", "Bob", "s"),
+        Pair("3", "where", "here", "s"),
+    ]
+    assert known_answers(pairs) == {"who": {"ann", "bob"}}

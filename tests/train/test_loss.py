@@ -313,3 +313,8 @@ def test_losses_leave_their_inputs_alone():
     assert isinstance(outcome, Outcome) and outcome.loss.shape == ()
     for now, then in zip((queries, passages, masked), before, strict=True):
         assert torch.equal(now, then)
+
+
+def test_an_answer_known_from_elsewhere_does_not_count_as_wrong():
+    masked = duplicates(["a", "b"], ["x", "y", "z"], {"a": {"x", "y", "w"}, "c": {"z"}})
+    assert masked.tolist() == [[False, True, False], [False, False, False]]
