@@ -13,10 +13,14 @@ from searchkit.commands import (
     evaluate,
     explain_layers,
     index,
+    mine,
     models,
     report,
     search,
     status,
+    study,
+    train,
+    variants,
 )
 from searchkit.errors import SearchkitError
 
@@ -55,9 +59,18 @@ app.command("search")(search.run)
 app.command("eval")(evaluate.run)
 app.command("report")(report.run)
 app.command("explain-layers")(explain_layers.run)
+app.command("mine")(mine.run)
+app.command("train")(train.run)
 app.command("status")(status.run)
 app.add_typer(models.app, name="models")
-for command in (*app.registered_commands, *models.app.registered_commands):
+app.add_typer(variants.app, name="variants")
+app.add_typer(study.app, name="study")
+for command in (
+    *app.registered_commands,
+    *models.app.registered_commands,
+    *variants.app.registered_commands,
+    *study.app.registered_commands,
+):
     # Examples keep their lines: \b at the top of a paragraph says so.
     text = inspect.getdoc(command.callback) or ""
     command.help = text.replace("\n\nExamples:\n", "\n\n\b\nExamples:\n").replace(

@@ -16,9 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from searchkit import files
+from searchkit.encode.weights import ADAPTER, ADAPTER_CONFIG
 from searchkit.errors import BadInput
-
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 # However much of a model was wrapped, its layers come last in the name of a weight.
 _NAME = re.compile(r"(layers\.\d+\..+)\.lora_([AB])(?:\.default)?\.weight$")
@@ -68,23 +67,25 @@ def read(folder: Path) -> Adapter:
         BadInput: it is no plain LoRA adapter, or not whole.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        config = json.loads((folder / ADAPTER_CONFIG).read_text("utf-8"))
         rank, alpha = config["r"], config["lora_alpha"]
     except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{folder / CONFIG} does not describe a LoRA adapter: {error}") from error
+        raise BadInput(
+            f"{folder / ADAPTER_CONFIG} does not describe a LoRA adapter: {error}"
+        ) from error
     for name in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save"):
         if config.get(name):
-            raise BadInput(f"{folder / CONFIG} sets {name}, which plain LoRA does not have")
+            raise BadInput(f"{folder / ADAPTER_CONFIG} sets {name}, which plain LoRA does not have")
     halves: dict[str, dict[str, Tensor]] = {}
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
+    with safe_open(folder / ADAPTER, framework="pt") as file:
         for key in file.keys():  # noqa: SIM118 - not a mapping
             found = _NAME.search(key)
             if found is None:
-                raise BadInput(f"{folder / WEIGHTS} holds {key}, which is no LoRA factor")
+                raise BadInput(f"{folder / ADAPTER} holds {key}, which is no LoRA factor")
             halves.setdefault(found[1], {})[found[2]] = file.get_tensor(key)
     for name, pair in halves.items():
         if set(pair) != {"A", "B"}:
-            raise BadInput(f"{folder / WEIGHTS} holds one factor of {name} only; it needs A and B")
+            raise BadInput(f"{folder / ADAPTER} holds one factor of {name} only; it needs A and B")
     return Adapter(alpha / rank, {name: (pair["A"], pair["B"]) for name, pair in halves.items()})
 
 
@@ -110,7 +111,7 @@ def write(
         for name, pair in sorted(factors.items())
         for letter, factor in zip("AB", pair, strict=True)
     }
-    with files.atomic(folder / WEIGHTS) as temporary:
+    with files.atomic(folder / ADAPTER) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
     config = {
         "peft_type": "LORA",
@@ -124,4 +125,4 @@ def write(
         "fan_in_fan_out": False,
         "inference_mode": True,
     }
-    files.write_text(folder / CONFIG, json.dumps(config, indent=1) + "\n")
+    files.write_text(folder / ADAPTER_CONFIG, json.dumps(config, indent=1) + "\n")

@@ -154,7 +154,7 @@ class Embedder:
             )
         self.layers = layer_range(self._shared, depth)
         for variant in self.variants:
-            _refuse_other_base(variant, base)
+            refuse_other_base(variant, base)
         self._heads = [
             _Head(variant, dim, self.layers, engine.device, allow_untrained)
             for variant in self.variants
@@ -477,7 +477,7 @@ def load_engine(
             f"the {engine} engine does not compute in {_name(dtype)} on {device}; it does in "
             f"{', '.join(map(_name, known))}"
         )
-    _refuse_other_base(variant, base)
+    refuse_other_base(variant, base)
     _, last_layer = layer_range(variant, shape_of(base)[0])
     is_causal = catalog.load(ATTENTION, variant.attention).IS_CAUSAL
     loaded: Engine = module.load(
@@ -573,7 +573,7 @@ def layer_range(variant: Variant, depth: int) -> tuple[int, int]:
     return variant.first_layer, last
 
 
-def _refuse_other_base(variant: Variant, base: BaseModel) -> None:
+def refuse_other_base(variant: Variant, base: BaseModel) -> None:
     """Make sure that trained weights meet the base model that they were trained on.
 
     Raises:

@@ -78,6 +78,8 @@ class Variant:
         # Written out, so that a row means the same once a default has changed.
         defaults = {name: option.default for name, option in known.items()}
         object.__setattr__(self, "pooling_options", {**defaults, **self.pooling_options})
+        read = {name: self.pooling_options[name] for name in options_of(module.reads)}
+        module.reads(self.attention, **read)  # for what it raises
         for name in ("query_template", "passage_template"):
             template = getattr(self, name)
             if template.count("{text}") != 1:
@@ -224,7 +226,7 @@ def options_of(function: Any) -> dict[str, inspect.Parameter]:
 def _refuse_other_kinds(name: str, value: Any, option: inspect.Parameter) -> None:
     """Sizes have to be positive, scales finite and not negative: 0 leaves out what is scaled.
 
-    A whole number does as a float.
+    A whole number does as a float, and names are for the pooling to know.
     """
     kind = option.annotation
     is_bool = isinstance(value, bool)
@@ -232,7 +234,7 @@ def _refuse_other_kinds(name: str, value: Any, option: inspect.Parameter) -> Non
     if not fits:
         wanted = kind.__name__ if isinstance(kind, type) else str(kind)
         raise BadInput(f"{name} is {value!r}; it must be of type {wanted}")
-    if is_bool or value is None:
+    if is_bool or value is None or isinstance(value, str):
         return
     if kind is float and not 0 <= value < math.inf:
         raise BadInput(f"{name} is {value}; it must be 0 or more, and finite")

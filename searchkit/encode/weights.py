@@ -11,19 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from blake3 import blake3
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from searchkit import files
-from searchkit.encode import adapter
-from searchkit.encode.adapter import Adapter
 from searchkit.errors import BadInput, CorruptFile, UnknownName
 
+if TYPE_CHECKING:  # a variant is known without torch: a search by BM25 must not wait for it
+    from torch import Tensor
+
+    from searchkit.encode.adapter import Adapter
+
 MANIFEST, POOLING = "variant.json", "pooling.safetensors"
+ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _SHIPPED = Path(__file__).parent / "trained"
 
 
@@ -52,12 +53,16 @@ class Weights:
         """16 hexadecimal digits of all that was trained."""
         return blake3(f"{self.adapter_hash} {self.pooling_hash}".encode()).hexdigest()[:16]
 
-    def adapter(self) -> Adapter | None:
+    def adapter(self) -> "Adapter | None":
         """The additions to the base; None where it stayed as it was."""
+        from searchkit.encode import adapter
+
         return adapter.read(self.folder) if self.adapter_hash else None
 
-    def pooling(self) -> dict[str, Tensor]:
+    def pooling(self) -> "dict[str, Tensor]":
         """The pooling's state_dict, float32; empty where it has no weights."""
+        from safetensors.torch import load_file
+
         if not self.pooling_hash:
             return {}
         return {name: found.float() for name, found in load_file(self.folder / POOLING).items()}
@@ -96,10 +101,10 @@ def write(
     row: Mapping[str, Any],
     base: str,
     base_hash: str,
-    factors: Mapping[str, tuple[Tensor, Tensor]],
+    factors: "Mapping[str, tuple[Tensor, Tensor]]",
     alpha: float,
     dropout: float,
-    pooling: Mapping[str, Tensor],
+    pooling: "Mapping[str, Tensor]",
     training: Mapping[str, Any],
 ) -> None:
     """Write trained weights, in bfloat16; the manifest last, so that it vouches for the rest.
@@ -115,8 +120,13 @@ def write(
         pooling: the pooling's state_dict; may be empty.
         training: how it was made; JSON.
     """
+    import torch
+    from safetensors.torch import save_file
+
+    from searchkit.encode import adapter
+
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (MANIFEST, adapter.WEIGHTS, adapter.CONFIG, POOLING):
+    for name in (MANIFEST, ADAPTER, ADAPTER_CONFIG, POOLING):
         (folder / name).unlink(missing_ok=True)
     if factors:
         adapter.write(folder, factors, alpha=alpha, dropout=dropout, base=base)
@@ -124,9 +134,7 @@ def write(
         halved = {name: found.to(torch.bfloat16).contiguous() for name, found in pooling.items()}
         with files.atomic(folder / POOLING) as temporary:
             save_file(halved, temporary, metadata={"format": "pt"})
-    written = [
-        name for name in (adapter.CONFIG, adapter.WEIGHTS, POOLING) if (folder / name).is_file()
-    ]
+    written = [name for name in (ADAPTER_CONFIG, ADAPTER, POOLING) if (folder / name).is_file()]
     manifest = {
         "variant": {key: value for key, value in row.items() if key != "weights"},
         "base": {"name": base, "hash": base_hash},
@@ -141,7 +149,7 @@ def _folder(name: str) -> Path:
     return ours if (ours / MANIFEST).is_file() else Path(name).expanduser()
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=256)  # a study has dozens, and asks for all of them again and again
 def _open(folder: Path, changed: int) -> Weights:
     """Read and verify a folder; `changed` makes a rewritten one another."""
     try:
@@ -151,7 +159,7 @@ def _open(folder: Path, changed: int) -> Weights:
             folder=folder,
             row=manifest["variant"],
             base_hash=manifest["base"]["hash"],
-            adapter_hash=checksums.get(adapter.WEIGHTS, ""),
+            adapter_hash=checksums.get(ADAPTER, ""),
             pooling_hash=checksums.get(POOLING, ""),
             training=manifest["training"],
         )

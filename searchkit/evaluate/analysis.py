@@ -204,23 +204,21 @@ def analyse(results: Results) -> Analysis:
             differ in their measures or items, or a score is not finite.
     """
     samples = [sample for name in results.scores for sample in _samples(results, name)]
-    means = {name: _means(results, name) for name in results.scores}
+    means = set_means(results)
     most = max(results.resamples, _SIGNS_A_COMPARISON * _most_comparisons(samples))
     found: dict[str, dict[str, list[Pair]]] = {name: {} for name in means}
     members = []
     for sample in samples:
-        name, main = sample.facts.name, sample.facts.measures[0]
         resampled = sample.resample(results.resamples, results.seed)
-        found[name].update(_pairs(sample, resampled, results, most))
-        if main in sample.measures and sample.facts.part_of is None:
-            drawn = resampled[:, sample.measures.index(main)].copy()  # lets go of the others
-            members.append(_Member(name, sample.facts.task, main, sample.systems, drawn))
+        found[sample.facts.name].update(_pairs(sample, resampled, results, most))
+        if sample.is_member:
+            members.append(sample.member(resampled))
     pairs = [pair for name in means for measure in means[name] for pair in found[name][measure]]
-    families = _families(members, means, results)
+    families = _families(members, combinations(results.systems, 2), means, results.seed)
     return Analysis(
         pairs=tuple(_corrected(pairs, lambda pair: pair.measure)),
         families=tuple(_corrected(families, lambda pair: pair.task)),
-        seeds=tuple(_seeds(results, means)),
+        seeds=seed_spreads(results),
         means=means,
         systems=tuple(results.systems),
         reference=results.baseline,
@@ -230,6 +228,51 @@ def analyse(results: Results) -> Analysis:
             *_too_few(pairs, families),
         ),
     )
+
+
+def over_sets(
+    results: Results, questions: Mapping[str, Sequence[tuple[str, str]]]
+) -> dict[str, tuple[FamilyPair, ...]]:
+    """Chosen pairs of systems over the sets of each task, where `analyse` compares all with all.
+
+    Args:
+        results: see `analyse`.
+        questions: by name, pairs of systems, each the first less the second. P-values are corrected
+            over the pairs of a question and task, so what else is asked does not move them.
+    """
+    members = [
+        sample.member(sample.resample(results.resamples, results.seed))
+        for name in results.scores
+        for sample in _samples(results, name)
+        if sample.is_member
+    ]
+    means = set_means(results)
+    return {
+        question: tuple(
+            _corrected(_families(members, pairs, means, results.seed), lambda pair: pair.task)
+        )
+        for question, pairs in questions.items()
+    }
+
+
+def set_means(results: Results) -> dict[str, dict[str, dict[str, float]]]:
+    """The means over items by set, measure and system; sums do not know an order."""
+    return {
+        name: {
+            measure: {
+                system: math.fsum(scores[system][measure].values()) / len(scores[system][measure])
+                for system in results.systems
+                if system in scores
+            }
+            for measure in results.sets[name].measures
+        }
+        for name, scores in results.scores.items()
+    }
+
+
+def seed_spreads(results: Results) -> tuple[SeedSpread, ...]:
+    """Designs of which two seeds or more took part, by set and measure."""
+    return tuple(_seeds(results, set_means(results)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +292,17 @@ class _Sample:
         rng = _generator(seed, "items", self.facts.name)
         means = significance.bootstrap_means(_flat(self.values), resamples, rng)
         return means.reshape(resamples, len(self.measures), len(self.systems))
+
+    @property
+    def is_member(self) -> bool:
+        """Whether it has the main measure of a set that counts in its task: no part of another."""
+        return self.facts.measures[0] in self.measures and self.facts.part_of is None
+
+    def member(self, resampled: Floats) -> "_Member":
+        """Its main measure alone; lets go of the others."""
+        main = self.facts.measures[0]
+        drawn = resampled[:, self.measures.index(main)].copy()
+        return _Member(self.facts.name, self.facts.task, main, self.systems, drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,19 +372,6 @@ def _items(
             if not math.isfinite(value):
                 raise ValueError(f"on {name}, {measure} of {system} for {item!r} is {value}")
     return tuple(sorted(items))
-
-
-def _means(results: Results, name: str) -> dict[str, dict[str, float]]:
-    """The mean over the items of one set, by measure and system; sums do not know an order."""
-    scores = results.scores[name]
-    return {
-        measure: {
-            system: math.fsum(scores[system][measure].values()) / len(scores[system][measure])
-            for system in results.systems
-            if system in scores
-        }
-        for measure in results.sets[name].measures
-    }
 
 
 def _most_comparisons(samples: Sequence[_Sample]) -> int:
@@ -406,23 +447,25 @@ def _turned(pair: Pair) -> Pair:
 
 def _families(
     members: Sequence[_Member],
+    pairs: Iterable[tuple[str, str]],
     means: Mapping[str, Mapping[str, Mapping[str, float]]],
-    results: Results,
+    seed: int,
 ) -> list[FamilyPair]:
-    """All pairs of systems over the sets of each task; p-values are not corrected yet."""
+    """Pairs of systems over the sets of each task; p-values are not corrected yet."""
+    compared = list(pairs)
     families: dict[tuple[str, str], list[_Member]] = {}
     for member in members:
         families.setdefault((member.task, member.measure), []).append(member)
     found = []
     for (task, measure), family in families.items():
         drawn: dict[tuple[str, ...], dict[str, Floats]] = {}
-        for a, b in combinations(results.systems, 2):
+        for a, b in compared:
             shared = [one for one in family if a in one.systems and b in one.systems]
             if len(shared) < 2:
                 continue
             sets = tuple(sorted(one.set for one in shared))
             if sets not in drawn:
-                drawn[sets] = _resample_sets(shared, results.seed)
+                drawn[sets] = _resample_sets(shared, seed)
             low, high = significance.expanded((drawn[sets][a] - drawn[sets][b])[:, None], len(sets))
             differences = [means[name][measure][a] - means[name][measure][b] for name in sets]
             found.append(
@@ -485,7 +528,6 @@ def _corrected(
 def _seeds(
     results: Results, means: Mapping[str, Mapping[str, Mapping[str, float]]]
 ) -> Iterator[SeedSpread]:
-    """Designs of which two seeds or more took part, by set and measure."""
     for name, by_measure in means.items():
         for measure, by_system in by_measure.items():
             designs: dict[str, list[str]] = {}

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from searchkit.evaluate.layers import LayerRow
+from searchkit.evaluate.numbers import ALPHA, amount, counted, fixed, p_value
 from searchkit.evaluate.reports._html_scale import Scale, even_ticks
-from searchkit.evaluate.reports._numbers import ALPHA, amount, counted, fixed, p_value
 
 _BAR = 9  # characters of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉█"

@@ -13,7 +13,7 @@ from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
 from searchkit.evaluate import known_items
 from searchkit.evaluate.analysis import Analysis
-from searchkit.evaluate.reports._numbers import ALPHA, counted, fixed
+from searchkit.evaluate.numbers import ALPHA, counted, fixed
 from searchkit.evaluate.results import Results
 from searchkit.evaluate.suite import LEXICAL, SetRow, Suite, hybrid_name
 from searchkit.index.documents import DocumentStore

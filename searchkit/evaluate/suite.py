@@ -34,9 +34,6 @@ name = "elsewhere"
 run = { scifact = "runs/elsewhere.trec" }
 """
 
-import os
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -48,6 +45,7 @@ from searchkit.encode import reference
 from searchkit.encode.variant import Variant, parse
 from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate.significance import RESAMPLES
+from searchkit.evaluate.toml_file import TomlFile
 from searchkit.index.text.bm25 import Parameters
 
 TASKS = "searchkit.evaluate.tasks"
@@ -60,9 +58,7 @@ HUB = "hub:"
 _NAMED_PARAMETERS = {"default": Parameters(), "anserini": Parameters(k1=0.9, b=0.4)}
 _LEAST = {"depth": 1, "resamples": 100, "seed": 0}
 _KINDS = ("bm25", "variant", "embedder", "hybrid", "run")
-_WORDS = {
-    str: "a string", int: "a whole number", float: "a number", list: "a list", dict: "a table",
-}  # fmt: skip
+_TABLES = ("set", "system")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,20 +192,31 @@ def read(path: Path) -> Suite:
         BadInput: the file cannot be read, or says what no suite has.
         UnknownName: a system, task or choice that there is not.
     """
-    try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise BadInput(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path} is not TOML: {error}") from error
-    return _Reader(path).suite(table)
+    reader = _Reader(path, tables=_TABLES)
+    return reader.suite(reader.read())
 
 
-class _Reader:
-    """Tables of one file to a suite; every complaint names the file."""
+def of_table(
+    table: dict[str, Any], path: Path, *, variables: Mapping[str, str] | None = None
+) -> Suite:
+    """The suite of a table in the form of a suite file.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    Args:
+        table: what the file would hold.
+        path: of the file that has it; paths are relative to it, and complaints name it.
+        variables: see `TomlFile`.
+
+    Raises:
+        BadInput, UnknownName: see `read`.
+    """
+    return _Reader(path, variables=variables, tables=_TABLES).suite(table)
+
+
+class _Reader(TomlFile):
+    """Tables of one file to a suite."""
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, **options)
         self._data = path.parent
 
     def suite(self, table: dict[str, Any]) -> Suite:
@@ -219,54 +226,50 @@ class _Reader:
             "measures": dict, "vector_indexes": list, "variants": dict, "set": list,
             "system": list,
         }  # fmt: skip
-        self._check("the suite", table, known)
-        self._data = self._place(table.get("data", "."))
+        self.check("the suite", table, known)
+        self._data = self.place(table.get("data", "."))
         plain = ("baseline", "by", "depth", "resamples", "seed", "device", "engine", "dtype")
-        try:
+        with self.named():
             return Suite(
                 sets=tuple(self._set(row) for row in table.get("set", [])),
                 measures=self._measures(table.get("measures", {})),
-                vector_indexes=tuple(self._strings("vector_indexes", table, empty=True)),
+                vector_indexes=tuple(self.strings("vector_indexes", table, empty=True)),
                 **self._systems(table.get("system", []), table.get("variants", {})),
                 **{name: table[name] for name in plain if name in table},
             )
-        except (BadInput, UnknownName) as error:
-            if str(error).startswith(f"{self._path}: "):
-                raise
-            raise type(error)(f"{self._path}: {error}") from error
 
     def _measures(self, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         for task in table:
             _known("task", task, catalog.names(TASKS))
-        return {task: tuple(self._strings(task, table)) for task in table}
+        return {task: tuple(self.strings(task, table)) for task in table}
 
     def _set(self, row: Any) -> SetRow:
         known = {
             "name": str, "path": str, "hub": str, "task": str, "split": str, "train_split": str,
             "dev": str, "sample": int, "measures": list, "queries": str, "qrels": str,
         }  # fmt: skip
-        self._check("a set", row, known)
+        self.check("a set", row, known)
         if "hub" in row and "path" in row:
-            raise self._wrong(f"a set has both path and hub, {row['hub']!r}; name one of the two")
+            raise self.wrong(f"a set has both path and hub, {row['hub']!r}; name one of the two")
         if "hub" in row:
             source = HUB + row["hub"].removeprefix(HUB)
         elif "path" in row or "name" in row:
-            place = self._data / Path(self._expanded(row.get("path", row.get("name")))).expanduser()
+            place = self._data / Path(self.expanded(row.get("path", row.get("name")))).expanduser()
             source = str(place)
         else:
-            raise self._wrong("a set has neither name, nor path, nor hub; name one")
+            raise self.wrong("a set has neither name, nor path, nor hub; name one")
         if "task" in row:
             _known("task", row["task"], catalog.names(TASKS))
         if row.get("sample", 1) < 1:
-            raise self._wrong(f"sample is {row['sample']}; it must be at least 1")
+            raise self.wrong(f"sample is {row['sample']}; it must be at least 1")
         plain = ("task", "split", "train_split", "dev", "sample")
         return SetRow(
             source=source,
             # Without a path, the name says where a set is: then it has its own, maybe of a sample.
             name=row.get("name", "") if "path" in row or "hub" in row else "",
-            measures=tuple(self._strings("measures", row)) if "measures" in row else (),
-            queries=self._place(row["queries"]) if "queries" in row else None,
-            qrels=self._place(row["qrels"]) if "qrels" in row else None,
+            measures=tuple(self.strings("measures", row)) if "measures" in row else (),
+            queries=self.place(row["queries"]) if "queries" in row else None,
+            qrels=self.place(row["qrels"]) if "qrels" in row else None,
             **{name: row[name] for name in plain if name in row},
         )
 
@@ -278,13 +281,13 @@ class _Reader:
         for row in rows:
             kinds = [kind for kind in _KINDS if isinstance(row, dict) and kind in row]
             if len(kinds) != 1:
-                raise self._wrong(
+                raise self.wrong(
                     f"a system is one of {', '.join(_KINDS[:-1])} and {_KINDS[-1]}; "
                     f"found {shown(row)}"
                 )
             name: str = getattr(self, f"_{kinds[0]}")(row, shared, found)
             if name in found["order"]:
-                raise self._wrong(f"two systems are called {name!r}; give one of them another name")
+                raise self.wrong(f"two systems are called {name!r}; give one of them another name")
             found["order"].append(name)
         return {
             **found,
@@ -293,11 +296,11 @@ class _Reader:
         }
 
     def _bm25(self, row: dict[str, Any], shared: Any, found: dict[str, Any]) -> str:
-        self._check("a bm25 system", row, {"name": str, "bm25": (str, dict)})
+        self.check("a bm25 system", row, {"name": str, "bm25": (str, dict)})
         given = row["bm25"]
         if isinstance(given, dict):
             types = {"k1": (int, float), "b": (int, float), "stop_words": str, "stemmer": str}
-            self._check("bm25", given, types)
+            self.check("bm25", given, types)
             parameters: Parameters | str = Parameters(**given)
         elif given == TUNED:
             parameters = TUNED
@@ -305,7 +308,7 @@ class _Reader:
             parameters = _NAMED_PARAMETERS[given]
         else:
             known = ", ".join([*_NAMED_PARAMETERS, TUNED])
-            raise self._wrong(f"no parameters of BM25 are called {given!r}; there are: {known}")
+            raise self.wrong(f"no parameters of BM25 are called {given!r}; there are: {known}")
         own = LEXICAL if given == "default" or isinstance(given, dict) else f"{LEXICAL}-{given}"
         name: str = row.get("name", own)
         found["lexical"][name] = parameters
@@ -313,95 +316,49 @@ class _Reader:
 
     def _variant(self, row: dict[str, Any], shared: dict[str, Any], found: dict[str, Any]) -> str:
         named = {key: value for key, value in row.items() if key in ("variant", "name")}
-        self._check("a variant", named, {"variant": str, "name": str})
+        self.check("a variant", named, {"variant": str, "name": str})
         own = {key: value for key, value in row.items() if key not in named}
         self._check_fields(own)
         if "name" in row:
             own["label"] = row["name"]
         text = row["variant"]
         if text.endswith(".json"):
-            text = str(self._place(text))
+            text = str(self.place(text))
         # By its row, whose fields are checked.
         variant = Variant.from_row({**parse(text).to_row(), **shared, **own})
-        variant = replace(variant, base=self._base(variant.base))
+        variant = replace(variant, base=self.base(variant.base))
         found["variants"].append(variant)
         return variant.name
 
     def _embedder(self, row: dict[str, Any], shared: Any, found: dict[str, Any]) -> str:
-        self._check("an embedder", row, {"name": str, "embedder": str})
-        own, folder = reference.parse(self._expanded(row["embedder"]))
+        self.check("an embedder", row, {"name": str, "embedder": str})
+        own, folder = reference.parse(self.expanded(row["embedder"]))
         name: str = row.get("name", own)
-        found["references"][name] = self._path.parent / folder
+        found["references"][name] = self.path.parent / folder
         return name
 
     def _hybrid(self, row: dict[str, Any], shared: Any, found: dict[str, Any]) -> str:
-        self._check("a hybrid", row, {"name": str, "hybrid": list})
-        parts = tuple(self._strings("hybrid", row, empty=True))  # `Suite` says how many it takes
+        self.check("a hybrid", row, {"name": str, "hybrid": list})
+        parts = tuple(self.strings("hybrid", row, empty=True))  # `Suite` says how many it takes
         name: str = row.get("name", hybrid_name(parts))
         found["hybrids"][name] = parts
         return name
 
     def _run(self, row: dict[str, Any], shared: Any, found: dict[str, Any]) -> str:
-        self._check("a run", row, {"name": str, "run": dict})
+        self.check("a run", row, {"name": str, "run": dict})
         if "name" not in row:
-            raise self._wrong('a run has no name; write name = "..." beside run = { ... }')
+            raise self.wrong('a run has no name; write name = "..." beside run = { ... }')
         if not row["run"]:
-            raise self._wrong(f"the run {row['name']} is of no set; write run = {{ set = file }}")
-        self._check(f"the run {row['name']}", row["run"], dict.fromkeys(row["run"], str))
-        files = {name: self._place(path) for name, path in row["run"].items()}
+            raise self.wrong(f"the run {row['name']} is of no set; write run = {{ set = file }}")
+        self.check(f"the run {row['name']}", row["run"], dict.fromkeys(row["run"], str))
+        files = {name: self.place(path) for name, path in row["run"].items()}
         name: str = row["name"]
         found["runs"][name] = files
         return name
 
-    def _base(self, name: str) -> str:
-        """A base model: one in a folder or file is where the suite says, others have a name."""
-        expanded = self._expanded(name)
-        place = self._place(name)
-        return str(place.resolve()) if place.is_dir() or place.suffix == ".gguf" else expanded
-
-    def _place(self, text: str) -> Path:
-        return self._path.parent / Path(self._expanded(text)).expanduser()
-
-    def _expanded(self, text: str) -> str:
-        def value(found: re.Match[str]) -> str:
-            if found[1] not in os.environ:
-                raise self._wrong(
-                    f"{text!r} names {found[1]}, which the environment has not; export it first"
-                )
-            return os.environ[found[1]]
-
-        return re.sub(r"\$\{(\w+)\}", value, text)
-
-    def _strings(self, what: str, table: dict[str, Any], *, empty: bool = False) -> list[str]:
-        values = table.get(what, [])
-        strings = isinstance(values, list) and all(isinstance(one, str) and one for one in values)
-        if not strings or not (values or empty):
-            raise self._wrong(f"{what} is {shown(values)}; it must be a list of strings")
-        return list(values)
-
     def _check_fields(self, row: dict[str, Any]) -> None:
         known = {one.name for one in fields(Variant)} - {"attention", "pooling", "label"}
         if unknown := [name for name in row if name not in known]:
-            raise self._wrong(
+            raise self.wrong(
                 f"a variant has no field {unknown[0]!r}; it has: {', '.join(sorted(known))}"
             )
-
-    def _check(self, what: str, row: Any, known: Mapping[str, Any]) -> None:
-        if not isinstance(row, dict):
-            raise self._wrong(f"{what} is {shown(row)}; it must be a table")
-        if unknown := [name for name in row if name not in known]:
-            raise self._wrong(f"{what} has no {unknown[0]!r}; it may have: {', '.join(known)}")
-        for name, value in row.items():
-            kinds = known[name] if isinstance(known[name], tuple) else (known[name],)
-            if not isinstance(value, kinds) or isinstance(value, bool):
-                wanted = " or ".join(
-                    _WORDS[kind] for kind in kinds if kind is not int or len(kinds) < 2
-                )
-                if name in ("set", "system"):
-                    wanted = f"tables, each under [[{name}]]"
-                raise self._wrong(f"{what}: {name} is {shown(value)}; it must be {wanted}")
-            if value == "":
-                raise self._wrong(f"{what}: {name} is empty; write it, or leave it out")
-
-    def _wrong(self, what: str) -> BadInput:
-        return BadInput(f"{self._path}: {what}")

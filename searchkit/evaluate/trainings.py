@@ -1,13 +1,15 @@
 """Which variants of a suite were trained, and which of them alike but for the seed."""
 
 import json
-import string
+import re
 from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
 
 from searchkit.encode.variant import Variant
 from searchkit.encode.weights import Weights
+
+_SEED = re.compile(r"[-_.]\d*$")  # what is left of the end of a name that ends with its seed
 
 
 def of(variants: Sequence[Variant]) -> dict[str, tuple[str, int | None]]:
@@ -23,7 +25,7 @@ def of(variants: Sequence[Variant]) -> dict[str, tuple[str, int | None]]:
     found: dict[str, tuple[str, int | None]] = {}
     for members in alike.values():
         names = [variant.name for variant in members]
-        shared = commonprefix(names).rstrip(string.digits + "-_.")  # noqa: RUF071 - not paths
+        shared = _SEED.sub("", commonprefix(names))  # noqa: RUF071 - not paths
         for variant in members:
             design = (shared or variant.design) if len(members) > 1 else variant.name
             found[variant.name] = design, variant.seed

@@ -60,7 +60,7 @@ def accumulate(
             f"processes in chunks of {chunk}: each process needs a query, each query its positive"
         )
     texts = [*queries, *passages]
-    # Queries are short and passages long: apart, they need less padding.
+    # Queries are short and passages long: apart, the graphs of chunks are of like size.
     chunks = [
         *_chunks(0, len(queries), chunk, processes),
         *_chunks(len(queries), len(texts), chunk, processes),
@@ -74,7 +74,8 @@ def accumulate(
         return objective(vectors[: len(queries)], vectors[len(queries) :])
 
     if processes == 1 and len(texts) <= chunk:
-        outcome = outcome_of(torch.cat([encoded(number) for number in range(len(chunks))]))
+        with _seeded(seed, 0):
+            outcome = outcome_of(encode(texts))
         outcome.loss.backward()
         return Outcome(outcome.loss.detach(), outcome.accuracy)
 

@@ -4,7 +4,7 @@ Three regimes differ in what is trained. Additions to every layer, or to the upp
 an engine of train/engines; a base that stays as it is gives states that were computed once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +33,7 @@ class States(Protocol):
     """Where the hidden states of texts come from."""
 
     factors: Factors  # what is trained of the base; empty where it stays as it is
+    pads: bool  # whether a short text costs as much as the longest beside it
     device: torch.device
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
@@ -90,11 +91,15 @@ class Trainee:
         """Unit vectors (B, dimension), float32, with a graph where gradients are enabled."""
         # Neighbours of one length are cheapest, and an engine pads or groups by neighbourhood.
         order = sorted(range(len(texts)), key=lambda row: -len(texts[row].ids))
-        states, mask = self._states.read([texts[row] for row in order], self._reads)
-        pooled: Tensor = self._pooling(states, mask)[:, : self.variant.dimension]
+        parts = []
+        for rows in _alike(order, texts) if self._states.pads else [order]:
+            states, mask = self._states.read([texts[row] for row in rows], self._reads)
+            pooled: Tensor = self._pooling(states, mask)[:, : self.variant.dimension]
+            parts.append(functional.normalize(pooled.float(), dim=-1))
         back = torch.empty(len(order), dtype=torch.int64)
         back[torch.tensor(order)] = torch.arange(len(order))
-        return functional.normalize(pooled.float(), dim=-1)[back.to(pooled.device)]
+        vectors = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return vectors[back.to(vectors.device)]
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], role: Role) -> Vectors:
@@ -213,6 +218,7 @@ class Adapted:
             )
         self._pool_instruction = variant.pool_instruction
         self.factors: Factors = self._engine.factors
+        self.pads: bool = self._engine.pads
         self.device = device
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
@@ -240,6 +246,7 @@ class Remembered:
     def __init__(self, encoder: Embedder) -> None:
         self._encoder = encoder
         self.factors: Factors = {}
+        self.pads = False
         self.device = torch.device("cpu")
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
@@ -254,6 +261,17 @@ class Remembered:
 
     def set_training(self, on: bool) -> None:
         """Nothing of a base that stays as it is drops anything."""
+
+
+def _alike(order: Sequence[int], texts: Sequence[TokenisedText]) -> Iterator[list[int]]:
+    """Rows in their order, from the longest text on, cut before one of half the length."""
+    group: list[int] = []
+    for row in order:
+        if group and 2 * len(texts[row].ids) <= len(texts[group[0]].ids):
+            yield group
+            group = []
+        group.append(row)
+    yield group
 
 
 def _engine_for(base: BaseModel) -> str:

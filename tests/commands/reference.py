@@ -7,17 +7,6 @@ from pathlib import Path
 
 PATH = Path(__file__).parents[2] / "searchkit" / "commands" / "README.md"
 
-COMMANDS = (
-    "index",
-    "search",
-    "eval",
-    "status",
-    "models list",
-    "models pull",
-    "models info",
-    "models check",
-)
-
 HEAD = """# Commands
 
 Written from `searchkit --help` by `make reference`.
@@ -29,8 +18,22 @@ to mend (one line says what), 2 a usage error, 130 interrupted.
 
 def reference() -> str:
     """The page: the help of every command, as an 80-column terminal shows it."""
-    helps = [f"## searchkit {name}\n\n```text\n{_help(name)}\n```\n" for name in COMMANDS]
+    helps = [f"## searchkit {name}\n\n```text\n{_help(name)}\n```\n" for name in commands()]
     return "\n".join([HEAD, *helps])
+
+
+def commands() -> list[str]:
+    """Every command in the order of `--help`, those of a group behind its name."""
+    from searchkit.commands.app import app
+
+    plain = [str(command.name) for command in app.registered_commands]
+    grouped = [
+        f"{group.name} {command.name}"
+        for group in app.registered_groups
+        if group.typer_instance
+        for command in group.typer_instance.registered_commands
+    ]
+    return [*plain, *grouped]
 
 
 def _help(command: str) -> str:

@@ -11,8 +11,14 @@ import pytest
 from searchkit import __version__
 
 CHECKOUT = Path(__file__).parents[2]
-COMMANDS = ["index", "search", "eval", "report", "explain-layers", "status", "models"]
-ALL = [*COMMANDS, "models list", "models pull", "models info", "models check"]
+PLAIN = ["index", "search", "eval", "report", "explain-layers", "mine", "train", "status"]
+GROUPS = {
+    "models": ["list", "pull", "info", "check"],
+    "variants": ["list", "show", "verify", "export"],
+    "study": ["run", "report", "reproduce"],
+}
+COMMANDS = [*PLAIN, *GROUPS]
+ALL = [*COMMANDS, *(f"{group} {name}" for group, names in GROUPS.items() for name in names)]
 
 
 ENTRIES = {
@@ -56,11 +62,11 @@ def test_every_command_has_help(searchkit, command):
         assert f"{command} " in done.out.splitlines()[0]
 
 
-@pytest.mark.parametrize("command", [name for name in ALL if name not in ("models", "status")])
+@pytest.mark.parametrize("command", [name for name in ALL if name not in (*GROUPS, "status")])
 def test_examples_in_the_help_stand_on_lines_of_their_own(searchkit, command):
     done = searchkit(*command.split(), "--help")
     examples = re.findall(r"^    (searchkit .*)$", done.out, re.MULTILINE)
-    if command == "models list" or command == "models info":
+    if command in ("models list", "models info", "variants list"):
         assert examples == []
         return
     assert "  Examples:\n" in done.out

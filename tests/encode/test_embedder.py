@@ -203,6 +203,24 @@ def test_the_originals_proportions_are_options(open_tiny, hidden_states, design,
     assert_same(loaded.encode(TEXTS).vectors, {design: np.array(expected)})
 
 
+@pytest.mark.parametrize(
+    ("design", "summaries"), [("multi_layer-causal", "mean"), ("multi_layer-bidirectional", "eos")]
+)
+def test_summaries_are_what_they_are_called_under_any_attention(
+    open_tiny, hidden_states, design, summaries
+):
+    loaded = open_tiny(design, pooling_options={"summaries": summaries})
+    ids = [text.ids for text in loaded.prepare(TEXTS, "passage")]
+    oracle = hidden_states("llama", loaded.variants[0].attention == "causal", ids)
+    pool = loaded._heads[0].pooling
+    for vector, layers in zip(loaded.encode(TEXTS).vectors[design], oracle, strict=True):
+        unit = layers / layers.square().mean(dim=-1, keepdim=True).sqrt()
+        read = unit.mean(dim=1) if summaries == "mean" else unit[:, -1]
+        with torch.no_grad():
+            pooled = pool(read[None], torch.ones(1, len(read), dtype=torch.bool))[0].numpy()
+        np.testing.assert_allclose(vector, pooled / np.linalg.norm(pooled), rtol=0, atol=1e-5)
+
+
 @every_design
 def test_a_shorter_dimension_is_the_vectors_start_made_unit_again(open_tiny, design):
     whole = open_tiny(design).encode(TEXTS).vectors[design]

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from searchkit import catalog
 from searchkit.encode.states import ALL, LAST_EOS, LAST_TOKENS, LAYER_EOS, LAYER_MEANS, RAW
 from searchkit.encode.variant import options_of
-from searchkit.errors import EmptyText
+from searchkit.errors import EmptyText, UnknownName
 
 FOLDER = "searchkit.encode.pooling"
 DIM, DEPTH = 6, 3
@@ -260,6 +260,16 @@ def test_normalise_states_says_what_multi_layer_reads():
     assert reads("causal", normalise_states=False) == LAYER_EOS + RAW
     assert reads("bidirectional", normalise_states=True) == LAYER_MEANS
     assert reads("bidirectional", normalise_states=False) == LAYER_MEANS + RAW
+
+
+def test_summaries_say_what_multi_layer_reads_whatever_the_attention():
+    reads = catalog.load(FOLDER, "multi_layer").reads
+    for attention in ("causal", "bidirectional"):
+        assert reads(attention, summaries="eos") == LAYER_EOS
+        assert reads(attention, summaries="mean") == LAYER_MEANS
+        assert reads(attention, summaries="eos", normalise_states=False) == LAYER_EOS + RAW
+    with pytest.raises(UnknownName, match="no summaries 'first'; there are: eos, mean"):
+        reads("causal", summaries="first")
 
 
 def test_the_five_models_read_what_the_paper_gives_them():

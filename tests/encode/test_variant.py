@@ -35,6 +35,7 @@ def variants(draw):
                     bool: st.booleans(),
                     float: st.floats(0, 1, exclude_min=True),
                     int: st.integers(1, 9),
+                    str | None: st.sampled_from(["eos", "mean", None]),
                 }.get(option.annotation, numbers(1))
             )
             for name, option in options.items()
@@ -249,6 +250,7 @@ def test_a_pooling_with_weights_is_trainable():
         ("multi_layer", "layer_scale", math.inf, "layer_scale is inf; it must be 0 or more, and"),
         ("last_layer", "head_dim", True, "head_dim is True; it must be of type int"),
         ("multi_layer", "normalise_states", 1, "normalise_states is 1; it must be of type bool"),
+        ("multi_layer", "summaries", 1, r"summaries is 1; it must be of type str \| None"),
     ],
 )
 def test_an_option_of_the_wrong_kind_is_refused_before_anything_is_loaded(
@@ -256,6 +258,11 @@ def test_an_option_of_the_wrong_kind_is_refused_before_anything_is_loaded(
 ):
     with pytest.raises(BadInput, match=complaint):
         Variant(attention="causal", pooling=pooling, pooling_options={option: value})
+
+
+def test_summaries_that_there_are_not_are_refused_before_anything_is_loaded():
+    with pytest.raises(UnknownName, match="no summaries 'first'; there are: eos, mean"):
+        parse("multi_layer-causal", pooling_options={"summaries": "first"})
 
 
 def test_options_that_are_left_out_are_written_out():

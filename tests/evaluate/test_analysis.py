@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from searchkit.evaluate.analysis import SeedSpread, analyse
+from searchkit.evaluate.analysis import SeedSpread, analyse, over_sets, seed_spreads, set_means
 from searchkit.evaluate.results import Results, SetFacts, SystemFacts
 from searchkit.evaluate.significance import benjamini_hochberg, holm, paired, signed_rank
 
@@ -566,3 +566,54 @@ def test_sets_that_were_hardly_judged_are_warned_of_together():
     }
     lines = [line for line in analyse(evaluation(scores, judged=judged)).warnings if "half" in line]
     assert [line.partition(":")[0] for line in lines] == [f"{first}, {second}", third]
+
+
+class TestChosenPairs:
+    """`over_sets` says of some pairs what `analyse` says of all."""
+
+    def test_all_pairs_are_those_of_the_analysis(self):
+        results = evaluation(random_scores(sets=7, systems=4))
+        analysis = analyse(results)
+        pairs = [(pair.a, pair.b) for pair in analysis.families]
+        assert len(pairs) == 6
+        assert over_sets(results, {"all": pairs}) == {"all": analysis.families}
+
+    def test_corrected_over_the_pairs_of_a_question_alone(self):
+        results = evaluation(random_scores(sets=7, systems=4))
+        known = {(pair.a, pair.b): pair for pair in analyse(results).families}
+        asked = {
+            "first": [("system 0", "system 1"), ("system 0", "system 2")],
+            "second": [("system 2", "system 3")],
+        }
+        for question, pairs in asked.items():
+            found = over_sets(results, asked)[question]
+            assert [(pair.a, pair.b) for pair in found] == pairs
+            same = [known[pair] for pair in pairs]
+            assert [(one.difference, one.low, one.high, one.p) for one in found] == [
+                (one.difference, one.low, one.high, one.p) for one in same
+            ]
+            assert [one.holm_p for one in found] == holm([one.p for one in same])
+
+    def test_a_pair_the_other_way_round_is_the_same_with_the_other_sign(self):
+        results = evaluation(random_scores(sets=7, systems=2))
+        (one,) = over_sets(results, {"": [("system 0", "system 1")]})[""]
+        (other,) = over_sets(results, {"": [("system 1", "system 0")]})[""]
+        assert other.difference == pytest.approx(-one.difference)
+        assert (other.low, other.high) == pytest.approx((-one.high, -one.low))
+        assert other.p == one.p
+
+    def test_parts_of_sets_and_single_sets_have_no_pair(self):
+        results = evaluation(random_scores(sets=1, systems=2))
+        assert over_sets(results, {"": [("system 0", "system 1")]}) == {"": ()}
+        two = evaluation(random_scores(sets=2, systems=2))
+        part = dataclasses.replace(two.sets["set 1"], part_of="set 0")
+        two = dataclasses.replace(two, sets={**two.sets, "set 1": part})
+        assert over_sets(two, {"": [("system 0", "system 1")]}) == {"": ()}
+
+
+def test_means_and_spreads_alone_are_those_of_the_analysis():
+    designs = {"system 0": ("d", 0), "system 1": ("d", 1)}
+    results = evaluation(random_scores(), designs=designs)
+    analysis = analyse(results)
+    assert set_means(results) == analysis.means
+    assert seed_spreads(results) == analysis.seeds != ()

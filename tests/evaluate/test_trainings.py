@@ -44,6 +44,15 @@ def test_seeds_of_one_training_are_one_design(trained):
     }
 
 
+def test_numbers_that_belong_to_the_name_stay(trained):
+    variants = [
+        trained(f"model{number}-{seed}", seed, rate=number) for number in (1, 5) for seed in (0, 1)
+    ]
+    assert [design for design, _ in trainings.of(variants).values()] == [
+        "model1", "model1", "model5", "model5"
+    ]  # fmt: skip
+
+
 def test_names_with_nothing_in_common_are_called_after_what_they_are(trained):
     variants = [trained("first", 0), trained("second", 1)]
     assert {design for design, _ in trainings.of(variants).values()} == {"mean-causal"}

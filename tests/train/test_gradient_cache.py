@@ -122,7 +122,7 @@ def test_a_chunk_draws_the_same_dropout_both_times_and_no_other_does(chunk):
 def test_a_batch_that_fits_is_encoded_once():
     trained = Trained(dropout=0.4)
     trained.accumulate(chunk=len(TEXTS))
-    assert [texts for texts, _, _ in trained.calls] == [QUERIES, PASSAGES]
+    assert [texts for texts, _, _ in trained.calls] == [[*QUERIES, *PASSAGES]]
 
 
 @pytest.mark.parametrize("chunk", [3, 100])

@@ -1,8 +1,9 @@
 """Multi-layers trainable pooling: a resampler reads one summary of every layer.
 
 The summary of a layer is its EOS state under causal attention (the study's model 3) and the mean of
-its token states under bidirectional attention (model 5). A learned row per layer, W, is added to
-it, so that the resampler can tell layers apart. Source: Tang and Yang 2024, arXiv:2409.02727.
+its token states under bidirectional attention (model 5), unless `summaries` says which. A learned
+row per layer, W, is added to it, so that the resampler can tell layers apart. Source: Tang and Yang
+2024, arXiv:2409.02727.
 
 Two departures, each with the original expressible: token states are brought to unit RMS before they
 are summarised (`normalise_states`), and W starts small (`layer_scale`), where the original's N(0,
@@ -14,13 +15,29 @@ from torch import Tensor, nn
 
 from searchkit.encode.pooling._resampler import Resampler
 from searchkit.encode.states import LAYER_EOS, LAYER_MEANS, RAW
+from searchkit.errors import UnknownName
 
 TRAINABLE = True
+_SUMMARIES = {"eos": LAYER_EOS, "mean": LAYER_MEANS}
 
 
-def reads(attention: str, *, normalise_states: bool = True) -> str:
-    """One summary a layer: EOS states under causal attention, means of tokens otherwise."""
-    return (LAYER_EOS if attention == "causal" else LAYER_MEANS) + ("" if normalise_states else RAW)
+def reads(attention: str, *, normalise_states: bool = True, summaries: str | None = None) -> str:
+    """One summary a layer.
+
+    Args:
+        attention: decides which where `summaries` does not.
+        normalise_states: whether token states are brought to unit RMS first.
+        summaries: "eos" or "mean"; None for EOS states under causal attention, means otherwise.
+
+    Raises:
+        UnknownName: summaries of another kind.
+    """
+    chosen = summaries or ("eos" if attention == "causal" else "mean")
+    if chosen not in _SUMMARIES:
+        raise UnknownName(
+            f"multi_layer has no summaries {chosen!r}; there are: {', '.join(_SUMMARIES)}"
+        )
+    return _SUMMARIES[chosen] + ("" if normalise_states else RAW)
 
 
 def build(

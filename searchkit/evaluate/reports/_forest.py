@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from searchkit.evaluate.reports._numbers import signed
+from searchkit.evaluate.numbers import signed
 
 
 @dataclass(frozen=True, slots=True)

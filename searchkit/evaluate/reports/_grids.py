@@ -1,57 +1,18 @@
-"""The tables of a report before they have a form: cells that know what they are, in rows."""
+"""The tables of a report before they have a form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.grid import Cell, Column, Grid
+from searchkit.evaluate.numbers import ALPHA, counted, difference, fixed, p_value
 from searchkit.evaluate.reports import _order, _sentences
-from searchkit.evaluate.reports._numbers import ALPHA, counted, difference, fixed, p_value
 from searchkit.evaluate.reports._order import Family
 from searchkit.evaluate.reports._rows import Row
 from searchkit.evaluate.results import Results
 from searchkit.evaluate.significance import CONFIDENCE
 
 _SHOWN = f"difference [{CONFIDENCE:.0%}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a place in a table says.
-
-    Attributes:
-        text: plain, without any markup.
-        kind: a name, of which no character may be lost; a number; or words of ours.
-        letters: of the systems that this one is significantly better than; behind the text.
-        strong: whether it is the best of its kind.
-        tone: 1 significantly better than the baseline, -1 significantly worse, else 0.
-    """
-
-    text: str
-    kind: Literal["name", "number", "words"] = "words"
-    letters: str = ""
-    strong: bool = False
-    tone: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The head of a column: one line of it, and another below where there is more to say."""
-
-    head: str
-    under: str = ""
-    right: bool = False
-    kind: Literal["name", "words"] = "words"
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """A table; every row has a cell for each column."""
-
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    caption: str
 
 
 def comparison(

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from searchkit.evaluate.reports import _numbers
+from searchkit.evaluate import numbers
 
 _MANY = 500  # rows that a browser lays out before anyone notices
 _VOID = frozenset({"br", "col", "hr", "input", "link", "meta", "wbr"})
@@ -117,12 +117,12 @@ def table(
 
 def fixed(number: float) -> str:
     """A measure, with a minus sign where it has one: 0.686."""
-    return _minus(_numbers.fixed(number))
+    return _minus(numbers.fixed(number))
 
 
 def signed(number: float) -> str:
     """A difference with its sign: +0.031."""
-    return _minus(_numbers.signed(number))
+    return _minus(numbers.signed(number))
 
 
 def interval(low: float, high: float) -> str:

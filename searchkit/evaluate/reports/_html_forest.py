@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.numbers import ALPHA, counted, p_value
 from searchkit.evaluate.reports import _order
 from searchkit.evaluate.reports._html_elements import (
     Markup,
@@ -21,7 +22,6 @@ from searchkit.evaluate.reports._html_elements import (
 )
 from searchkit.evaluate.reports._html_families import Family
 from searchkit.evaluate.reports._html_scale import Scale, even_ticks, padded
-from searchkit.evaluate.reports._numbers import ALPHA, counted, p_value
 from searchkit.evaluate.reports._rows import Row
 
 _TICKS = 7  # at most, on the axis: their labels fit a phone

@@ -1,6 +1,7 @@
 """The heat map: the main measure of every system on every set of a family."""
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.numbers import counted
 from searchkit.evaluate.reports._html_elements import (
     Markup,
     breakable,
@@ -11,7 +12,6 @@ from searchkit.evaluate.reports._html_elements import (
     unseen,
 )
 from searchkit.evaluate.reports._html_families import Family, means_over_sets
-from searchkit.evaluate.reports._numbers import counted
 
 SHADES = 9  # of the scale; the style sheet has a class for each, heat-0 to heat-8
 

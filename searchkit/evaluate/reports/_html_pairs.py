@@ -1,6 +1,7 @@
 """Tables of all pairs of systems: on each set, over sets, and as letters."""
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.numbers import ALPHA, counted, p_value
 from searchkit.evaluate.reports._html_elements import (
     Markup,
     breakable,
@@ -14,7 +15,6 @@ from searchkit.evaluate.reports._html_elements import (
 )
 from searchkit.evaluate.reports._html_families import Family
 from searchkit.evaluate.reports._letters import ranges
-from searchkit.evaluate.reports._numbers import ALPHA, counted, p_value
 from searchkit.evaluate.results import Results
 
 _COLUMNS = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.numbers import counted
 from searchkit.evaluate.reports._html_elements import (
     Markup,
     breakable,
@@ -18,7 +19,6 @@ from searchkit.evaluate.reports._html_elements import (
 )
 from searchkit.evaluate.reports._html_families import Family, means_over_sets
 from searchkit.evaluate.reports._html_scale import Scale, even_ticks, log_ticks, padded
-from searchkit.evaluate.reports._numbers import counted
 from searchkit.evaluate.results import Results
 
 _FONT = 13  # pixels

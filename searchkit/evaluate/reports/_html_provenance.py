@@ -2,8 +2,8 @@
 
 import json
 
+from searchkit.evaluate.numbers import counted
 from searchkit.evaluate.reports._html_elements import Markup, breakable, element, join, table
-from searchkit.evaluate.reports._numbers import counted
 from searchkit.evaluate.results import Results, SystemFacts
 from searchkit.evaluate.significance import ALPHA, CONFIDENCE, POWER
 

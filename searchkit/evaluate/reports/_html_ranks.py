@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from searchkit.evaluate.analysis import Analysis, FamilyPair
+from searchkit.evaluate.numbers import ALPHA, counted, p_value
 from searchkit.evaluate.reports._html_elements import (
     Markup,
     element,
@@ -19,7 +20,6 @@ from searchkit.evaluate.reports._html_elements import (
 )
 from searchkit.evaluate.reports._html_families import Family
 from searchkit.evaluate.reports._html_scale import Scale
-from searchkit.evaluate.reports._numbers import ALPHA, counted, p_value
 from searchkit.evaluate.significance import holm
 
 LEAST_SETS = 3  # an average of fewer ranks says nothing

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from searchkit.evaluate.analysis import Analysis, FamilyPair
-from searchkit.evaluate.reports import _order
-from searchkit.evaluate.reports._numbers import (
+from searchkit.evaluate.numbers import (
     ALPHA,
     ALPHA_TEXT,
     SMALLEST,
@@ -15,6 +14,7 @@ from searchkit.evaluate.reports._numbers import (
     fixed,
     p_value,
 )
+from searchkit.evaluate.reports import _order
 from searchkit.evaluate.reports._order import Family
 from searchkit.evaluate.reports._rows import Row, comparisons, rows
 from searchkit.evaluate.results import Results

@@ -11,6 +11,7 @@ from importlib import resources
 from string import Template
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.numbers import counted
 from searchkit.evaluate.reports import _html_explorer, _html_provenance
 from searchkit.evaluate.reports._html_elements import Markup, element, join
 from searchkit.evaluate.reports._html_explorer import Explorer
@@ -25,7 +26,6 @@ from searchkit.evaluate.reports._html_pairs import (
 )
 from searchkit.evaluate.reports._html_pareto import trade_off
 from searchkit.evaluate.reports._html_ranks import critical_difference
-from searchkit.evaluate.reports._numbers import counted
 from searchkit.evaluate.reports._rows import rows
 from searchkit.evaluate.reports._sentences import headline
 from searchkit.evaluate.results import Results

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.grid import Cell, Column, Grid
 from searchkit.evaluate.reports import _grids, _order, _rows, _sentences
-from searchkit.evaluate.reports._grids import Cell, Column, Grid
 from searchkit.evaluate.results import Results
 
 SUFFIX = ".tex"

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.grid import Cell, Column, Grid
+from searchkit.evaluate.numbers import ALPHA, ALPHA_TEXT, counted
 from searchkit.evaluate.reports import _forest, _grids, _letters, _order, _rows, _sentences
 from searchkit.evaluate.reports._forest import Branch, Marks, Scale
-from searchkit.evaluate.reports._grids import Cell, Column, Grid
-from searchkit.evaluate.reports._numbers import ALPHA, ALPHA_TEXT, counted
 from searchkit.evaluate.results import Results
 from searchkit.evaluate.significance import CONFIDENCE
 

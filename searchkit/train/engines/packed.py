@@ -55,6 +55,7 @@ class TrainablePacked:
         factors: what is trained, by module.
     """
 
+    pads = False
     begins_anywhere = True
 
     def __init__(self, engine: PackedEngine, lora: Lora) -> None:
@@ -205,24 +206,25 @@ class _LoraLinear(torch.autograd.Function):
 
 
 class _Norm(torch.autograd.Function):
-    """RMS norm; keeps its input, and computes in float32."""
+    """RMS norm; keeps its input, and computes in float32, with as few passes over it as may be."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
         wide = x.float()
-        scale = torch.rsqrt(wide.square().mean(-1, keepdim=True) + eps)
+        norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+        scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
-        return (wide * scale).mul_(weight).to(dtype)
+        return torch.mul(wide * scale, weight, out=torch.empty_like(x, dtype=dtype))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         (dy,) = gradients
         x, weight, scale = ctx.saved_tensors
-        unit = x.float() * scale
-        wanted = dy.float() * weight
-        along = (wanted * unit).mean(-1, keepdim=True)
-        dx = wanted.sub_(unit.mul_(along)).mul_(scale)
+        unit = x * scale  # float32
+        wanted = dy * weight.float()
+        along = torch.linalg.vecdot(wanted, unit).div_(x.shape[-1])[..., None]
+        dx = wanted.addcmul_(unit, along, value=-1).mul_(scale)
         return dx.to(x.dtype), None, None, None
 
 
@@ -241,13 +243,10 @@ class _SwiGLU(torch.autograd.Function):
         (dy,) = gradients
         (gated,) = ctx.saved_tensors
         value, gate = gated.chunk(2, dim=-1)
-        share = torch.sigmoid(gate)
-        silu = gate * share
         result = torch.empty_like(gated)
         d_value, d_gate = result.chunk(2, dim=-1)
-        torch.mul(dy, silu, out=d_value)
-        # silu' = s + silu (1 - s)
-        torch.mul(share.add_(silu.mul_(1 - share)).mul_(value), dy, out=d_gate)
+        torch.mul(functional.silu(gate), dy, out=d_value)
+        torch.ops.aten.silu_backward.grad_input(dy * value, gate, grad_input=d_gate)
         return result
 
 

@@ -54,6 +54,7 @@ class TrainableTransformers:
         factors: what is trained, by module.
     """
 
+    pads = True
     begins_anywhere = False
 
     def __init__(self, engine: transformers.TransformersEngine, lora: Lora) -> None:

@@ -1,0 +1,106 @@
+"""What a study found, in plain words made of its numbers."""
+
+from collections.abc import Iterator, Sequence
+
+from searchkit.evaluate.analysis import FamilyPair
+from searchkit.evaluate.numbers import ALPHA, ALPHA_TEXT, counted, fixed, p_value, signed
+from searchkit.evaluate.significance import CONFIDENCE
+from searchkit.study.figures import BESIDE, DESIGNS, TRAINING, Family, Figures
+
+
+def opening(figures: Figures) -> str:
+    """What was done, in one paragraph."""
+    record, systems = figures.record, figures.designs.systems
+    seeds = len({one.seed for one in record.trainings})
+    seen = record.trainings[0].pairs
+    others = [one for one in figures.others if systems[one].kind != "run"]
+    beside = f", beside {_listed(others)}" if others else ""
+    sets = sum(len(family.sets) for family in figures.families)
+    return (
+        f"{counted(len(record.rows), 'design')} of embedders over one language model, "
+        f"{record.base}, each trained with {counted(seeds, 'seed')}, shown the same {seen:,} pairs "
+        "in the same order for each seed, and compared on "
+        f"{counted(sets, 'set')}{beside}."
+    )
+
+
+def reading() -> str:
+    """What the columns of all tables mean."""
+    return (
+        f"A difference is averaged over the sets of a task; the {CONFIDENCE:.0%} interval is that "
+        "of a bootstrap over sets and items. p: Wilcoxon's signed-rank test over the sets, "
+        "two-sided, exact. Holm: p corrected over the differences of its table. The seeds of a "
+        "design are averaged item by item before it is compared, so no interval holds what another "
+        "seed would change; between seeds is that, the standard deviation of the mean."
+    )
+
+
+def of_designs(figures: Figures, usual: str) -> Iterator[str]:
+    """For each family, the best design, and which differ from the usual one beyond chance."""
+    for family in figures.families:
+        names = figures.groups[usual]
+        means = {name: mean for name in names if (mean := figures.mean(family, name)) is not None}
+        best = max(means, key=lambda name: means[name])
+        said = f"{_where(family)}: the highest mean is {best}'s, {fixed(means[best])}"
+        if best != usual:
+            said += f", {signed(means[best] - means[usual])} from {usual}"
+        pairs = figures.pairs(DESIGNS.format(usual), family)
+        yield f"{said}. {_differing(pairs, usual)}".rstrip()
+
+
+def of_training(figures: Figures) -> Iterator[str]:
+    """For each family, how many designs training improved, and which it did not."""
+    for family in figures.families:
+        pairs = figures.pairs(TRAINING, family)
+        if not pairs:
+            continue
+        sure = [pair.a for pair in pairs if pair.low > 0]
+        rest = [pair.a for pair in pairs if pair.low <= 0]
+        but = f"; not {_listed(rest)}" if rest else ""
+        yield (
+            f"{_where(family)}: {len(sure)} of {counted(len(pairs), 'design')} gained by training, "
+            f"with an interval above zero{but}."
+        )
+
+
+def of_others(figures: Figures, other: str) -> Iterator[str]:
+    """For each family, the best of what was trained here beside another system."""
+    for family in figures.families:
+        pairs = [
+            pair
+            for pair in figures.pairs(BESIDE.format(other), family)
+            if pair.a in figures.trained
+        ]
+        if not pairs:
+            continue
+        best = max(pairs, key=lambda pair: pair.difference)
+        yield (
+            f"{_where(family)}: the best is {best.a}, {signed(best.difference)} from {other} "
+            f"({signed(best.low)} to {signed(best.high)}), corrected p {p_value(best.holm_p)}."
+        )
+
+
+def _differing(pairs: Sequence[FamilyPair], usual: str) -> str:
+    """Which differences a corrected p-value speaks for, or why none could have one."""
+    if not pairs:
+        return ""
+    sure = [pair.a for pair in pairs if pair.holm_p < ALPHA]
+    if sure:
+        return f"A corrected p below {ALPHA_TEXT} has the difference of {_listed(sure)}."
+    least = min(1.0, pairs[0].least_p * len(pairs))
+    if least >= ALPHA:
+        return (
+            f"So few sets cannot tell: the least corrected p there can be for one of "
+            f"{counted(len(pairs), 'difference')} is {p_value(least)}."
+        )
+    return f"No difference from {usual} has a corrected p below {ALPHA_TEXT}."
+
+
+def _where(family: Family) -> str:
+    return f"{family.task} ({counted(len(family.sets), 'set')}, {family.measure})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """A; A and B; A, B and C."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,114 @@
+"""The suite of a study: what its evaluation names, and a system for each training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchkit.evaluate.suite import Suite, hybrid_name, of_table
+from searchkit.study.study import Row, Study
+
+_BY_THE_SUITE = ("attention", "pooling", "label", "weights", "base", "max_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a system of a study is a seed of.
+
+    Attributes:
+        design: the same for all seeds of a row, or of a hybrid with one.
+        seed: of the training.
+    """
+
+    design: str
+    seed: int
+
+
+def suite_of(study: Study, weights: Path | None = None) -> Suite:
+    """What the study evaluates: other systems, rows untrained, rows trained, hybrids.
+
+    Args:
+        study: whose evaluation it is.
+        weights: the folder with those of each training; None to have the designs stand in for
+            what is not trained yet, so that all else can be checked before.
+
+    Raises:
+        BadInput, UnknownName: see `searchkit.evaluate.suite.read`.
+    """
+    table = dict(study.evaluation)
+    given = table.get("system", [])
+    # What is no list of tables is refused with the rest of the suite.
+    tables = isinstance(given, list) and all(isinstance(row, dict) for row in given)
+    if tables:
+        others = [row for row in given if "hybrid" not in row]
+        table["system"] = [*others, *_of_rows(study, weights), *_hybrids(study)]
+    base = study.rows[0].variant
+    shared = {"base": base.base, "max_tokens": base.max_tokens}
+    table["variants"] = {**shared, **table.get("variants", {})}
+    return of_table(table, study.path, variables=study.variables)
+
+
+def origins(study: Study) -> dict[str, Origin]:
+    """By system, those that came out of a training, hybrids with one among them."""
+    found = {row.system(seed): Origin(row.name, seed) for seed in study.seeds for row in study.rows}
+    for row in study.evaluation.get("system", []):
+        if "hybrid" in row and (trained := _trained_in(row, study)):
+            for seed in study.seeds:
+                found[_named(row, trained, seed)] = Origin(_named(row, trained, None), seed)
+    return found
+
+
+def untrained(study: Study) -> dict[str, str]:
+    """By row, the system that is the same design untrained."""
+    rows = study.rows if study.untrained else ()
+    return {row.name: row.untrained for row in rows if not row.variant.trainable}
+
+
+def _of_rows(study: Study, weights: Path | None) -> list[dict[str, Any]]:
+    rows = {row.name: row for row in study.rows}
+    bare = [_system(rows[name], system) for name, system in untrained(study).items()]
+    trained = []
+    for row in study.rows:
+        for seed in study.seeds:
+            system = row.system(seed)
+            folder = {"weights": str((weights / system).resolve())} if weights else {}
+            # A stand-in has no pooling weights either, and nobody encodes with it.
+            trained.append({**_system(row, system), "seed": seed, **folder})
+    return [*bare, *trained]
+
+
+def _system(row: Row, name: str) -> dict[str, Any]:
+    fields = {key: value for key, value in row.variant.to_row().items() if key not in _BY_THE_SUITE}
+    return {"variant": row.variant.design, "name": name, **fields}
+
+
+def _hybrids(study: Study) -> list[dict[str, Any]]:
+    """Those that the study file names, one a seed where a row takes part."""
+    found = []
+    for row in study.evaluation.get("system", []):
+        if "hybrid" not in row:
+            continue
+        if not (trained := _trained_in(row, study)):
+            found.append(row)
+            continue
+        for seed in study.seeds:
+            name, parts = _named(row, trained, seed), _parts(row, trained, seed)
+            found.append({**row, "name": name, "hybrid": parts})
+    return found
+
+
+def _trained_in(row: Mapping[str, Any], study: Study) -> dict[str, Row]:
+    """The rows of the study that a hybrid is of."""
+    parts = row["hybrid"] if isinstance(row["hybrid"], list) else []
+    return {one.name: one for one in study.rows if one.name in parts}
+
+
+def _parts(row: Mapping[str, Any], trained: Mapping[str, Row], seed: int) -> list[str]:
+    return [trained[part].system(seed) if part in trained else part for part in row["hybrid"]]
+
+
+def _named(row: Mapping[str, Any], trained: Mapping[str, Row], seed: int | None) -> str:
+    """What a hybrid is called; without a seed, all of its seeds together."""
+    if "name" in row:
+        return str(row["name"]) if seed is None else f"{row['name']}-{seed}"
+    return hybrid_name(row["hybrid"] if seed is None else _parts(row, trained, seed))

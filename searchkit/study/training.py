@@ -1,0 +1,181 @@
+"""The trainings of a study, one after the other; what is finished is kept."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from searchkit import places
+from searchkit.corpus.notes import hashed
+from searchkit.encode import calibration, language_models, weights
+from searchkit.encode.blocks import Progress
+from searchkit.encode.reference import ReferenceEmbedder, parse
+from searchkit.errors import BadInput
+from searchkit.evaluate import held_out, scoring
+from searchkit.evaluate.suite import SetRow
+from searchkit.search.build import Watcher
+from searchkit.study.alike import Trained, recipe, refuse_other
+from searchkit.study.study import Row, Study, Training
+from searchkit.train import loop, regimes
+from searchkit.train import pairs as training_pairs
+from searchkit.train.learner import Step, Teacher
+from searchkit.train.pairs import Pairs
+from searchkit.train.regimes import POOLING
+
+_SAID = 10  # lines about a training, while it goes on
+
+
+def data(study: Study, say: Callable[[str], None]) -> Pairs:
+    """The pairs that every row learns from; none asks what is held out.
+
+    Raises:
+        BadInput: see `searchkit.train.pairs`.
+    """
+    training = study.training
+    paths = [one.path for one in training.pairs]
+    pairs = training_pairs.read(paths, at_most=training.at_most)
+    if training.held_out:
+        texts = held_out.queries(training.held_out)
+        if training.drop_leaks:
+            pairs = training_pairs.without_leaks(pairs, texts)
+        training_pairs.refuse_leaks(pairs, texts)
+        total = sum(map(len, texts.values()))
+        said = f"none of the {total:,} texts asked by {', '.join(texts)} is among the pairs"
+        pairs = replace(pairs, notes=(*pairs.notes, said))
+    for line in pairs.notes:
+        say(line)
+    return pairs
+
+
+def train(
+    study: Study, pairs: Pairs, folder: Path, *, device: str | None, watcher: Watcher
+) -> list[Trained]:
+    """Train every row with every seed, all rows of a seed before the next seed.
+
+    Args:
+        study: what to train, and how.
+        pairs: of `data`.
+        folder: with a folder for each training; those of finished ones are kept, and those that
+            were killed go on.
+        device: where to compute; the best there is by default.
+        watcher: told how it goes on.
+
+    Returns:
+        All trainings, in that order.
+
+    Raises:
+        BadInput: a finished training is of another study, or a row cannot be trained so.
+    """
+    trainer = _Trainer(study, pairs, folder, device, watcher)
+    todo = [(row, seed) for seed in study.seeds for row in study.rows]
+    for row, seed in todo:
+        trainer.refuse_other(row, seed)
+    return [trainer.trained(row, seed) for row, seed in todo]
+
+
+class _Trainer:
+    """Trains one row after the other on the same."""
+
+    def __init__(
+        self, study: Study, pairs: Pairs, folder: Path, device: str | None, watcher: Watcher
+    ) -> None:
+        self._training, self._pairs, self._folder = study.training, pairs, folder
+        self._device, self._watcher = device, watcher
+        self._teacher, teacher_hash = _teacher(study.training, device)
+        self._validate = _validation(study.training)
+        self._facts = {
+            "pairs": hashed(pair.pair_id for pair in pairs.pairs),
+            "from_layer": study.training.lora.first_layer,
+            "teacher": teacher_hash,
+        }
+
+    def refuse_other(self, row: Row, seed: int) -> None:
+        """Refuse a training that is finished and would come out otherwise now."""
+        place = self._folder / row.system(seed)
+        if not weights.knows(str(place)):
+            return
+        training = {
+            "settings": asdict(self._training.settings),
+            "facts": {
+                "regime": row.regime,
+                "lora": None if row.regime == POOLING else asdict(self._training.lora),
+                "study": self._facts,
+            },
+            "files": [asdict(file) for file in self._pairs.files],
+        }
+        variant = replace(row.variant, seed=seed)
+        base = language_models.resolve(variant.base)
+        refuse_other(place, variant, recipe(variant.to_row(), base.hash, training))
+
+    def trained(self, row: Row, seed: int) -> Trained:
+        """The training of a row with a seed, made now if it is not finished."""
+        place = self._folder / row.system(seed)
+        if not weights.knows(str(place)):
+            self._watcher.enter(f"training {row.system(seed)}")
+            self._train(row, seed, place)
+        return Trained(row, seed, weights.resolve(str(place)))
+
+    def _train(self, row: Row, seed: int, place: Path) -> None:
+        training = self._training
+        settings = replace(training.settings, seed=seed)
+        trainee = regimes.open_trainee(
+            replace(row.variant, seed=seed, label=row.system(seed)),
+            row.regime,
+            replace(training.lora, seed=seed),
+            places.evaluations(),
+            engine=training.engine,
+            dtype=calibration.dtype_of(training.dtype) if training.dtype else None,
+            device=calibration.device(self._device),
+        )
+        parameters = sum(one.numel() for one in trainee.parameters().values())
+        self._watcher.begin(f"training {row.system(seed)}", settings.steps)
+        loop.train(
+            trainee,
+            self._pairs,
+            settings,
+            place,
+            on_step=partial(_tell, self._watcher, settings.steps),
+            on_note=self._watcher.say,
+            validate=self._validate,
+            teacher=self._teacher,
+            facts={
+                "regime": row.regime,
+                **trainee.facts(),
+                "study": self._facts,
+                "parameters": parameters,
+            },
+        )
+
+
+def _teacher(training: Training, device: str | None) -> tuple[Teacher | None, str]:
+    """Vectors of texts by a reference embedder, remembered, and its hash."""
+    if not training.teacher:
+        return None, ""
+    name, folder = parse(training.teacher)
+    memories = places.evaluations() / "memories"
+    embedder = ReferenceEmbedder(name, folder, device=device, memories=memories)
+    known: str = embedder.facts(name)["base_hash"]
+    return lambda texts: embedder.encode(texts).vectors[name], known
+
+
+def _validation(training: Training) -> loop.Validate | None:
+    """Means over sets by the vectors of a row in training; None where nothing is measured."""
+    if not training.validate:
+        return None
+    rows = []
+    for text in training.validate:
+        source, at, split = text.rpartition("@")
+        if not at:
+            raise BadInput(f"{text} names no split to validate on; write {text}@dev")
+        rows.append(SetRow(source=source, split=split, sample=training.validate_sample))
+    figures = scoring.figures(scoring.open_measured(rows, 0))
+    return lambda trainee: figures(trainee.encode)
+
+
+def _tell(watcher: Watcher, steps: int, taken: Step) -> None:
+    watcher.advance(Progress(taken.step, steps, 0, 0, 0.0, 0))
+    if taken.step % max(1, steps // _SAID) == 0:
+        watcher.say(
+            f"step {taken.step} of {steps}: loss {taken.loss:.3f}, {taken.accuracy:.0%}, "
+            f"{taken.pairs_per_s:.1f} pairs/s"
+        )

