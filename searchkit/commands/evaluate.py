@@ -357,14 +357,18 @@ def _show_plan(suite: "Suite") -> None:
     from searchkit.commands._terminal import results, table
     from searchkit.evaluate.plan import plan
 
-    shown = table("set", "task", "size", "systems", "texts", "tokens to compute", "time")
-    seconds, unknown = 0.0, False
+    shown = table("set", "size", "pass", "texts", "tokens", "time")
+    passes: dict[tuple[str, ...], str] = {}
+    seconds, unknown, before = 0.0, False, ""
     for step in plan(suite):
+        if step.systems and step.systems not in passes:
+            passes[step.systems] = str(len(passes) + 1)
+        first = step.set != before
+        before = step.set
         shown.add_row(
-            step.set,
-            step.task,
-            step.size,
-            ", ".join(step.systems),
+            step.set if first else "",
+            step.size if first else "",
+            passes.get(step.systems, ""),
             f"{step.texts:,}",
             f"{step.tokens:,}",
             "?" if step.seconds is None else _duration(step.seconds),
@@ -372,10 +376,15 @@ def _show_plan(suite: "Suite") -> None:
         seconds += step.seconds or 0.0
         unknown |= step.seconds is None
     results.print(shown)
+    for systems, number in passes.items():
+        results.print(f"pass {number}: {', '.join(systems)}")
     known = f"about {_duration(seconds)} of encoding"
     if unknown:
         known += " beside what was never timed on this machine"
-    results.print(f"{known}; the rest takes seconds a set", soft_wrap=True)
+    results.print(
+        f"{known}; searches, classifiers, clusters and tests come on top, up to a minute a set",
+        soft_wrap=True,
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -103,8 +103,8 @@ def _merge(adapter: Adapter, decoder: nn.Module, last_layer: int) -> None:
         name: module for name, module in decoder.named_modules() if isinstance(module, nn.Linear)
     }
     adapter.refuse_strangers(linear, last_layer)
-    for name, module in linear.items():
-        module.weight.copy_(adapter.merged(name, module.weight))
+    for name in linear.keys() & adapter.factors.keys():
+        linear[name].weight.copy_(adapter.merged(name, linear[name].weight))
 
 
 class TransformersEngine:
