@@ -1,8 +1,8 @@
 """searchkit train: pairs of texts to the weights of a variant."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,6 @@ from searchkit.errors import BadInput
 if TYPE_CHECKING:
     from searchkit.train.learner import Teacher
     from searchkit.train.loop import Result, Step
-    from searchkit.train.pairs import Pairs
     from searchkit.train.trainee import Trainee
 
 _LORA = {"rich_help_panel": "Additions (LoRA)"}
@@ -193,9 +192,15 @@ def run(
     """
     from searchkit.commands._terminal import notes
     from searchkit.encode import calibration
+    from searchkit.evaluate import held_out as evaluated
+    from searchkit.evaluate import scoring
     from searchkit.train import loop, processes, regimes
     from searchkit.train import pairs as training_pairs
     from searchkit.train.lora import Lora
+    from searchkit.train.teacher import open_teacher
+
+    def say(line: str) -> None:
+        notes.print(f"note   {line}", soft_wrap=True)
 
     if output.exists() and not output.is_dir():
         raise BadInput(f"{output} is a file; name the folder that this training may fill")
@@ -210,9 +215,18 @@ def run(
         label=output.resolve().name,
     )[0]
     read = training_pairs.read(pairs, at_most=at_most, seed=seed)
-    read = _without_leaks(read, held_out, drop_leaks, notes.print)
+    if held_out:
+        held = evaluated.queries(held_out)
+        read = training_pairs.hold_out(read, held.texts, drop=drop_leaks)
+        read = replace(read, notes=(*read.notes, *held.notes))
+    else:
+        say(
+            "no evaluation set is held out: scores on a set whose queries are among the pairs mean "
+            "nothing; name it with --held-out"
+        )
     for line in read.notes:
-        notes.print(f"note   {line}", soft_wrap=True)
+        say(line)
+    measure = scoring.validation(validate or (), sample=validate_sample, seed=seed)
     on = calibration.device(device)
     count = steps or max(1, len(read.pairs) // batch_size)
     alone = regime is Regime.pooling_alone
@@ -243,7 +257,11 @@ def run(
         first_layer=from_layer or 1,
         seed=seed,
     )
-    taught, teacher_hash = _teacher(teacher, device)
+    taught: Teacher | None = None
+    taught_by = {}
+    if teacher:
+        taught, digest = open_teacher(teacher, places.evaluations() / "memories", device=device)
+        taught_by = {"teacher": digest}
     with processes.group(on) as process:
         trainee = regimes.open_trainee(
             parsed,
@@ -261,75 +279,13 @@ def run(
                 settings,
                 output,
                 on_step=progress.step,
-                on_note=lambda line: notes.print(f"note   {line}", soft_wrap=True),
-                validate=_validation(validate, validate_sample, seed),
+                on_note=say,
+                validate=(lambda trainee: measure(trainee.encode)) if measure else None,
                 teacher=taught,
-                facts={"regime": regime.value, **trainee.facts(), **teacher_hash},
+                facts={"regime": regime.value, **trainee.facts(), **taught_by},
             )
     if process == 0:
         _show(output, result, trainee)
-
-
-def _without_leaks(
-    pairs: "Pairs", held_out: list[str] | None, drop: bool, say: Callable[..., None]
-) -> "Pairs":
-    if not held_out:
-        say(
-            "note   no evaluation set is held out: scores on a set whose queries are among the "
-            "pairs mean nothing; name it with --held-out",
-            soft_wrap=True,
-        )
-        return pairs
-    from searchkit.evaluate import held_out as evaluated
-    from searchkit.train.pairs import refuse_leaks, without_leaks
-
-    texts = evaluated.queries(held_out)
-    if drop:
-        pairs = without_leaks(pairs, texts)
-    refuse_leaks(pairs, texts)
-    total = sum(map(len, texts.values()))
-    say(
-        f"none of the {total:,} texts asked by {', '.join(texts)} is among the pairs",
-        soft_wrap=True,
-    )
-    return pairs
-
-
-def _teacher(name: str | None, device: str | None) -> tuple["Teacher | None", dict[str, Any]]:
-    """Vectors of texts by a reference embedder, remembered, and what a checkpoint must know."""
-    if name is None:
-        return None, {}
-    from searchkit.encode.reference import ReferenceEmbedder, parse
-
-    embedder = ReferenceEmbedder(
-        *parse(name), device=device, memories=places.evaluations() / "memories"
-    )
-
-    def teach(texts: Any) -> Any:
-        return embedder.encode(texts).vectors[embedder.name]
-
-    return teach, {"teacher": embedder.facts(embedder.name)["base_hash"]}
-
-
-def _validation(
-    sets: list[str] | None, sample: int, seed: int
-) -> "Callable[[Trainee], dict[str, float]] | None":
-    """Means over sets by the vectors of a variant in training; None where nothing is measured."""
-    if not sets:
-        return None
-    from searchkit.evaluate import scoring
-    from searchkit.evaluate.suite import SetRow
-
-    rows = []
-    for one in sets:
-        folder, at, split = one.rpartition("@")
-        rows.append(
-            SetRow(source=folder, split=split, sample=sample)
-            if at
-            else SetRow(source=one, split="dev", sample=sample)
-        )
-    figures = scoring.figures(scoring.open_measured(rows, seed), seed)
-    return lambda trainee: figures(trainee.encode)
 
 
 class _Progress:

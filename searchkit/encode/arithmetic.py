@@ -36,3 +36,8 @@ def quick_float() -> torch.dtype:
     found = torch.cpu.get_capabilities()
     has_it = any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if has_it else torch.float32
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """A dtype as files and options name it, such as "bfloat16"."""
+    return str(dtype).removeprefix("torch.")

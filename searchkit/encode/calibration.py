@@ -17,7 +17,7 @@ import torch
 
 from searchkit import catalog, files, places
 from searchkit.encode import embedder
-from searchkit.encode.arithmetic import quick_float
+from searchkit.encode.arithmetic import dtype_name, quick_float
 from searchkit.encode.language_models import BaseModel
 from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
@@ -67,7 +67,7 @@ def dtype_of(name: str) -> torch.dtype:
     Raises:
         BadInput: it is not one that engines compute in.
     """
-    known = {str(dtype).removeprefix("torch."): dtype for dtype in _DTYPES}
+    known = {dtype_name(dtype): dtype for dtype in _DTYPES}
     if name not in known:
         raise BadInput(f"no dtype {name!r}; there are: {', '.join(known)}")
     return known[name]
@@ -156,7 +156,7 @@ def _measure(probes: Sequence[Variant], on: torch.device, engine: str) -> dict[s
         del loaded  # before the next one is read: a machine need not hold both
         rows.append(
             {
-                "dtype": str(dtype).removeprefix("torch."),
+                "dtype": dtype_name(dtype),
                 "tokens_per_s": round(encoded.tokens / seconds, 1),
                 "cosine": round(min(cosine, 1.0), 6),
             }

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from searchkit import catalog
 from searchkit.encode import language_models, tokens
-from searchkit.encode.arithmetic import quicken_float32
+from searchkit.encode.arithmetic import dtype_name, quicken_float32
 from searchkit.encode.language_models import BaseModel
 from searchkit.encode.memory import Memory, key_of
 from searchkit.encode.states import LAST_TOKENS, LAYER_EOS, LAYER_MEANS, Reader, TokenBatch
@@ -184,7 +184,7 @@ class Embedder:
             "fingerprint": head.variant.fingerprint(self.base.hash),
             "dimension": head.dimension,
             "engine": self.engine_name,
-            "dtype": _name(self.engine.dtype),
+            "dtype": dtype_name(self.engine.dtype),
             "proof": self.verdict,
         }
 
@@ -474,8 +474,8 @@ def load_engine(
         )
     if dtype not in (known := module.dtypes(device)):
         raise BadInput(
-            f"the {engine} engine does not compute in {_name(dtype)} on {device}; it does in "
-            f"{', '.join(map(_name, known))}"
+            f"the {engine} engine does not compute in {dtype_name(dtype)} on {device}; it does in "
+            f"{', '.join(map(dtype_name, known))}"
         )
     refuse_other_base(variant, base)
     _, last_layer = layer_range(variant, shape_of(base)[0])
@@ -609,10 +609,6 @@ def _fill(
     """The next batch, of at most `budget` tokens but at least one text, and what is left."""
     taken = max(1, int(np.searchsorted(lengths[rows].cumsum(), budget, side="right")))
     return rows[:taken], rows[taken:]
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -1,15 +1,30 @@
 """Texts that training must not have seen: those that labelled sets ask with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from searchkit.corpus.collection import Collection
 from searchkit.errors import BadInput
 from searchkit.evaluate.sets import open_one, texts_of
 from searchkit.evaluate.suite import SetRow
 
 
-def queries(sources: Sequence[str], *, split: str = "test") -> dict[str, list[str]]:
-    """The texts in the place of queries, by the name of the set.
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What labelled sets ask.
+
+    Attributes:
+        texts: those in the place of queries, by the name of the set.
+        notes: what was passed over because it is no set with the split, a line each.
+    """
+
+    texts: Mapping[str, Sequence[str]]
+    notes: tuple[str, ...]
+
+
+def queries(sources: Sequence[str], *, split: str = "test") -> HeldOut:
+    """What labelled sets ask; sets of one name are told apart by their folders.
 
     Args:
         sources: folders of labelled sets, each `<folder>` or `<folder>@<split>`; a folder that is
@@ -19,34 +34,46 @@ def queries(sources: Sequence[str], *, split: str = "test") -> dict[str, list[st
     Raises:
         BadInput: a source is no set, and holds none.
     """
-    found: dict[str, list[str]] = {}
+    found: dict[Path, list[str]] = {}
+    notes = []
     for source in sources:
-        folder, at, named = source.rpartition("@")
-        folder, named = (folder, named) if at else (source, split)
-        one = _queries(folder, named)
-        if one is not None:
-            found[Path(folder).resolve().name] = one
+        written, at, named = source.rpartition("@")
+        folder, named = (Path(written), named) if at else (Path(source), split)
+        if not folder.is_dir():
+            raise BadInput(f"no folder {folder}; check the path")
+        texts = _queries(folder, named)
+        if not isinstance(texts, str):
+            found[folder.resolve()] = texts
             continue
-        inside = {
-            path.name: texts
-            for path in sorted(Path(folder).iterdir())
-            if path.is_dir() and (texts := _queries(str(path), named)) is not None
-        }
-        if not inside:
+        inside = {one: _queries(one, named) for one in sorted(folder.iterdir()) if one.is_dir()}
+        sets = {one.resolve(): got for one, got in inside.items() if not isinstance(got, str)}
+        if not sets:
             raise BadInput(
                 f"{folder} is no labelled set with a split {named}, nor a folder of some; check "
-                "the path, or name the split: <folder>@<split>"
+                f"the path, or name the split: <folder>@<split> ({texts})"
             )
-        found |= inside
-    return found
+        found |= sets
+        notes += [f"not held out: {got}" for got in inside.values() if isinstance(got, str)]
+    return HeldOut(dict(zip(_named(list(found)), found.values(), strict=True)), tuple(notes))
 
 
-def _queries(folder: str, split: str) -> list[str] | None:
-    """None where a folder is no set, or has no such split."""
-    if not Path(folder).is_dir():
-        raise BadInput(f"no folder {folder}; check the path")
+def _queries(folder: Path, split: str) -> list[str] | str:
+    """The texts, or why there are none: no set, or no such split."""
     try:
-        opened = open_one(SetRow(source=folder, split=split))
+        opened = open_one(SetRow(source=str(folder), split=split))
+        if isinstance(opened, Collection):
+            return [query.text for query in opened.queries]
         return [text for role, texts in texts_of(opened) if role == "query" for text in texts]
-    except BadInput:
-        return None
+    except BadInput as error:
+        return str(error)
+
+
+def _named(folders: Sequence[Path]) -> list[str]:
+    """The name of each, and as much of its path before that as tells it from the others."""
+    names = []
+    for folder in folders:
+        depth = 1
+        while sum(other.parts[-depth:] == folder.parts[-depth:] for other in folders) > 1:
+            depth += 1
+        names.append("/".join(folder.parts[-depth:]))
+    return names

@@ -78,6 +78,32 @@ def _retrieval(collection: Collection, measure: str) -> Score:
     return score
 
 
+def validation(
+    sources: Sequence[str], *, sample: int, seed: int = 0
+) -> Callable[[Encode], dict[str, float]] | None:
+    """How a variant in training is measured.
+
+    Args:
+        sources: labelled sets, each `<folder>@<split>`: which split must be said, lest the one
+            that tunes be the one that reports.
+        sample: documents, texts or pairs of each set.
+        seed: of the sample.
+
+    Returns:
+        See `figures`; None if there are no sources.
+
+    Raises:
+        BadInput: a source names no split; see also `open_measured`.
+    """
+    rows = []
+    for source in sources:
+        folder, at, split = source.rpartition("@")
+        if not at:
+            raise BadInput(f"{source} names no split to validate on; write {source}@dev")
+        rows.append(SetRow(source=folder, split=split, sample=sample))
+    return figures(open_measured(rows, seed), seed) if rows else None
+
+
 def figures(
     sets: Mapping[str, tuple[EvaluationSet, str]], seed: int = 0
 ) -> Callable[[Encode], dict[str, float]]:

@@ -238,6 +238,7 @@ def open_encoders(
     if not rows:
         return
     from searchkit.encode import calibration, embedder, loading
+    from searchkit.encode.arithmetic import dtype_name
     from searchkit.encode.variant import Variant
 
     for (engine, dtype), alike in rows.items():
@@ -252,7 +253,7 @@ def open_encoders(
                     allow_untrained=True,  # whoever built the index was asked
                 )
             else:
-                how = {"engine": engine, "dtype": str(number).removeprefix("torch.")}
+                how = {"engine": engine, "dtype": dtype_name(number)}
                 (loaded,) = loading.remember(
                     group, memories, device=device, allow_untrained=True, **how
                 )

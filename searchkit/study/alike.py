@@ -18,7 +18,7 @@ from searchkit.train.checkpoint import differences
 
 _OF_A_SEED = ("seed", "checkpoint_every")  # the second decides nothing
 _OF_LORA = ("rank", "alpha", "dropout")
-_OF_A_REGIME = ("regime", "lora")
+_OF_A_REGIME = ("regime", "lora", "arithmetic")
 _BY_CONTENT = ("label", "base", "weights")
 
 
@@ -71,7 +71,7 @@ def refuse_other(folder: Path, variant: Variant, wanted: Mapping[str, Any]) -> N
         BadInput: the message says what differs.
     """
     found = weights.resolve(str(folder))
-    made = {"variant": _design(found.row), **_recipe(found)}
+    made = {"variant": _design(found.row), **_made(found)}
     if differing := differences(made, {"variant": _design(variant.to_row()), **wanted}):
         raise BadInput(
             f"{folder} was trained with {'; '.join(differing)}; put the study back to that, take "
@@ -88,11 +88,11 @@ def refuse_unlike(trained: Sequence[Trained]) -> None:
     Raises:
         BadInput: the message names two trainings, and what differs.
     """
-    first, usual = trained[0].system, _recipe(trained[0].weights)
+    first, usual = trained[0].system, _computed(trained[0].weights)
     of_regime: dict[str, tuple[str, dict[str, Any]]] = {}
     orders: dict[tuple[int, tuple[str, str]], tuple[str, str]] = {}
     for one in trained:
-        made, order = _recipe(one.weights), one.weights.training["batches"]
+        made, order = _computed(one.weights), one.weights.training["batches"]
         _refuse(one.system, first, differences(_but_for_regime(made), _but_for_regime(usual)))
         name, theirs = of_regime.setdefault(one.row.regime, (one.system, made))
         _refuse(one.system, name, differences(made, theirs))
@@ -100,8 +100,13 @@ def refuse_unlike(trained: Sequence[Trained]) -> None:
         _refuse(one.system, name, [] if order == batches else ["other batches"])
 
 
-def _recipe(found: Weights) -> dict[str, Any]:
+def _made(found: Weights) -> dict[str, Any]:
     return recipe(found.row, found.base_hash, found.training)
+
+
+def _computed(found: Weights) -> dict[str, Any]:
+    """Its recipe and its arithmetic, which a machine may choose."""
+    return {**_made(found), "arithmetic": found.training["facts"]["arithmetic"]}
 
 
 def _refuse(one: str, other: str, differing: Sequence[str]) -> None:

@@ -9,18 +9,16 @@ from searchkit import places
 from searchkit.corpus.notes import hashed
 from searchkit.encode import calibration, language_models, weights
 from searchkit.encode.blocks import Progress
-from searchkit.encode.reference import ReferenceEmbedder, parse
-from searchkit.errors import BadInput
 from searchkit.evaluate import held_out, scoring
-from searchkit.evaluate.suite import SetRow
 from searchkit.search.build import Watcher
 from searchkit.study.alike import Trained, recipe, refuse_other
-from searchkit.study.study import Row, Study, Training
+from searchkit.study.study import Row, Study
 from searchkit.train import loop, regimes
 from searchkit.train import pairs as training_pairs
 from searchkit.train.learner import Step, Teacher
 from searchkit.train.pairs import Pairs
 from searchkit.train.regimes import POOLING
+from searchkit.train.teacher import open_teacher
 
 _SAID = 10  # lines about a training, while it goes on
 
@@ -35,13 +33,9 @@ def data(study: Study, say: Callable[[str], None]) -> Pairs:
     paths = [one.path for one in training.pairs]
     pairs = training_pairs.read(paths, at_most=training.at_most)
     if training.held_out:
-        texts = held_out.queries(training.held_out)
-        if training.drop_leaks:
-            pairs = training_pairs.without_leaks(pairs, texts)
-        training_pairs.refuse_leaks(pairs, texts)
-        total = sum(map(len, texts.values()))
-        said = f"none of the {total:,} texts asked by {', '.join(texts)} is among the pairs"
-        pairs = replace(pairs, notes=(*pairs.notes, said))
+        held = held_out.queries(training.held_out)
+        pairs = training_pairs.hold_out(pairs, held.texts, drop=training.drop_leaks)
+        pairs = replace(pairs, notes=(*pairs.notes, *held.notes))
     for line in pairs.notes:
         say(line)
     return pairs
@@ -81,8 +75,15 @@ class _Trainer:
     ) -> None:
         self._training, self._pairs, self._folder = study.training, pairs, folder
         self._device, self._watcher = device, watcher
-        self._teacher, teacher_hash = _teacher(study.training, device)
-        self._validate = _validation(study.training)
+        training, teacher_hash = study.training, ""
+        self._teacher: Teacher | None = None
+        if training.teacher:
+            memories = places.evaluations() / "memories"
+            self._teacher, teacher_hash = open_teacher(training.teacher, memories, device=device)
+        measure = scoring.validation(training.validate, sample=training.validate_sample)
+        self._validate: loop.Validate | None = (
+            (lambda trainee: measure(trainee.encode)) if measure else None
+        )
         self._facts = {
             "pairs": hashed(pair.pair_id for pair in pairs.pairs),
             "from_layer": study.training.lora.first_layer,
@@ -145,31 +146,6 @@ class _Trainer:
                 "parameters": parameters,
             },
         )
-
-
-def _teacher(training: Training, device: str | None) -> tuple[Teacher | None, str]:
-    """Vectors of texts by a reference embedder, remembered, and its hash."""
-    if not training.teacher:
-        return None, ""
-    name, folder = parse(training.teacher)
-    memories = places.evaluations() / "memories"
-    embedder = ReferenceEmbedder(name, folder, device=device, memories=memories)
-    known: str = embedder.facts(name)["base_hash"]
-    return lambda texts: embedder.encode(texts).vectors[name], known
-
-
-def _validation(training: Training) -> loop.Validate | None:
-    """Means over sets by the vectors of a row in training; None where nothing is measured."""
-    if not training.validate:
-        return None
-    rows = []
-    for text in training.validate:
-        source, at, split = text.rpartition("@")
-        if not at:
-            raise BadInput(f"{text} names no split to validate on; write {text}@dev")
-        rows.append(SetRow(source=source, split=split, sample=training.validate_sample))
-    figures = scoring.figures(scoring.open_measured(rows, 0))
-    return lambda trainee: figures(trainee.encode)
 
 
 def _tell(watcher: Watcher, steps: int, taken: Step) -> None:

@@ -155,6 +155,25 @@ def without_leaks(pairs: Pairs, held_out: Mapping[str, Iterable[str]]) -> Pairs:
     return replace(pairs, pairs=kept, notes=(*pairs.notes, *notes))
 
 
+def hold_out(pairs: Pairs, held_out: Mapping[str, Sequence[str]], *, drop: bool) -> Pairs:
+    """Pairs that ask nothing that evaluation sets ask; `notes` say that they do not.
+
+    Args:
+        pairs: to be trained on.
+        held_out: by the name of an evaluation set, the texts of its queries.
+        drop: leave such pairs out instead of refusing them.
+
+    Raises:
+        BadInput: see `refuse_leaks`.
+    """
+    if drop:
+        pairs = without_leaks(pairs, held_out)
+    refuse_leaks(pairs, held_out)
+    total = sum(map(len, held_out.values()))
+    said = f"none of the {total:,} texts asked by {', '.join(held_out)} is among the pairs"
+    return replace(pairs, notes=(*pairs.notes, said))
+
+
 def _leaks(pairs: Pairs, held_out: Mapping[str, Iterable[str]]) -> list[tuple[Pair, str]]:
     """Pairs whose query is one of a set, with the set's name, in the order of the pairs."""
     asked = {name: {comparable(query) for query in queries} for name, queries in held_out.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from searchkit.encode import embedder, language_models, loading
-from searchkit.encode.arithmetic import quick_float
+from searchkit.encode.arithmetic import dtype_name, quick_float
 from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
 from searchkit.train.lora import Lora
@@ -58,7 +58,7 @@ def open_trainee(
             home / "memories",
             device=str(device),
             engine=engine,
-            dtype=str(dtype).removeprefix("torch."),
+            dtype=dtype_name(dtype),
             allow_untrained=True,
         )
         return Trainee(variant, base, Remembered(encoder), None)

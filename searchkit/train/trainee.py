@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from searchkit import catalog
 from searchkit.encode import embedder, tokens, weights
+from searchkit.encode.arithmetic import dtype_name
 from searchkit.encode.embedder import Embedder, Role, Vectors
 from searchkit.encode.language_models import BaseModel
 from searchkit.encode.states import LAST_TOKENS, Reader
@@ -35,6 +36,7 @@ class States(Protocol):
     factors: Factors  # what is trained of the base; empty where it stays as it is
     pads: bool  # whether a short text costs as much as the longest beside it
     device: torch.device
+    arithmetic: Mapping[str, str]  # engine and dtype: weights come out a little otherwise by them
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
         """What a pooling reads: states (B, N, D) and mask (B, N); see `encode.states`."""
@@ -118,8 +120,9 @@ class Trainee:
         return found
 
     def facts(self) -> dict[str, Any]:
-        """What else decides which weights come out: the additions; JSON."""
-        return {"lora": asdict(self._lora) if self._lora else None}
+        """What else decides which weights come out: additions and arithmetic; JSON."""
+        lora = asdict(self._lora) if self._lora else None
+        return {"lora": lora, "arithmetic": dict(self._states.arithmetic)}
 
     def set_training(self, on: bool) -> None:
         """Dropout, or none."""
@@ -220,6 +223,7 @@ class Adapted:
         self.factors: Factors = self._engine.factors
         self.pads: bool = self._engine.pads
         self.device = device
+        self.arithmetic: Mapping[str, str] = {"engine": engine, "dtype": dtype_name(dtype)}
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
         """One forward pass, or as much of it as is not kept."""
@@ -248,6 +252,10 @@ class Remembered:
         self.factors: Factors = {}
         self.pads = False
         self.device = torch.device("cpu")
+        self.arithmetic: Mapping[str, str] = {
+            "engine": encoder.engine_name,
+            "dtype": dtype_name(encoder.engine.dtype),
+        }
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
         """Out of the memory, or computed for it."""

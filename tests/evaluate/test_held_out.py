@@ -34,14 +34,39 @@ def data(tmp_path):
 
 
 def test_a_split_has_the_queries_that_it_judges(data):
-    assert held_out.queries([str(data / "toy")]) == {"toy": ["when?"]}
-    assert held_out.queries([f"{data / 'toy'}@train"]) == {"toy": ["who?"]}
+    assert held_out.queries([str(data / "toy")]).texts == {"toy": ["when?"]}
+    assert held_out.queries([f"{data / 'toy'}@train"]).texts == {"toy": ["who?"]}
 
 
 def test_a_folder_of_sets_stands_for_all_of_them(data):
     found = held_out.queries([str(data)])
-    assert set(found) == {"toy", "pairs"}
-    assert set(found["pairs"]) == {"one", "two", "three", "four", "five"}
+    assert set(found.texts) == {"toy", "pairs"}
+    assert set(found.texts["pairs"]) == {"one", "two", "three", "four", "five"}
+
+
+def test_what_is_passed_over_is_told(data):
+    (note,) = held_out.queries([str(data)]).notes
+    assert note.startswith("not held out: ") and "letters holds no tables" in note
+
+
+def test_a_broken_set_is_told_with_its_fault(data):
+    (data / "toy" / "queries.jsonl").write_text("{", "utf-8")
+    found = held_out.queries([str(data)])
+    assert set(found.texts) == {"pairs"}
+    assert any("queries.jsonl" in note for note in found.notes)
+
+
+def test_sets_of_one_name_are_all_held_out(data):
+    lines = ["sentence1\tsentence2\tscore", "six\tseven\t1", "six\teight\t2", "six\tnine\t0"]
+    write(data / "more" / "pairs", "test.tsv", lines)
+    found = held_out.queries([str(data), str(data / "more")])
+    assert set(found.texts["more/pairs"]) == {"six", "seven", "eight", "nine"}
+    assert len(found.texts) == 3 and "six" not in found.texts[f"{data.name}/pairs"]
+
+
+def test_a_set_named_twice_counts_once(data):
+    found = held_out.queries([str(data), str(data / "toy")])
+    assert set(found.texts) == {"toy", "pairs"}
 
 
 @pytest.mark.parametrize("source", ["letters", "toy@dev", "nowhere"])

@@ -16,6 +16,7 @@ TRAINING = {
     "facts": {
         "regime": "lora",
         "lora": {"rank": 2, "alpha": 4.0, "dropout": 0.0, "first_layer": 1, "seed": 0},
+        "arithmetic": {"engine": "packed", "dtype": "float32"},
         "parameters": 77,
         "study": {"pairs": "aa", "from_layer": 1},
     },
@@ -70,6 +71,7 @@ def test_rows_and_seeds_of_one_recipe_are_alike(trained):
         ({"files": [{"name": "faq.jsonl", "blake3": "dd"}]}, "files.faq.jsonl dd, not bb"),
         ({"facts.study.pairs": "ee"}, "pairs ee, not aa"),
         ({"facts.lora.rank": 3}, "lora.rank 3, not 2"),
+        ({"facts.arithmetic.dtype": "bfloat16"}, "arithmetic.dtype bfloat16, not float32"),
         ({"batches": "other"}, "other batches"),
     ],
 )
