@@ -53,7 +53,11 @@ def queries(sources: Sequence[str], *, split: str = "test") -> HeldOut:
                 f"the path, or name the split: <folder>@<split> ({texts})"
             )
         found |= sets
-        notes += [f"not held out: {got}" for got in inside.values() if isinstance(got, str)]
+        notes += [
+            f"{one.name} is not held out: {got.replace(str(one), one.name)}"
+            for one, got in inside.items()
+            if isinstance(got, str)
+        ]
     return HeldOut(dict(zip(_named(list(found)), found.values(), strict=True)), tuple(notes))
 
 
