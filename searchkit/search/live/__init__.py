@@ -1,0 +1,1 @@
+"""Folders of documents: brought into step with their index, searched, looked after."""
