@@ -28,7 +28,7 @@ class Extracted:
     """One document of a file; most files hold one, a mailbox one for each mail.
 
     Attributes:
-        text: all that can be searched; offsets count its characters, and its lines end in line feeds.
+        text: all that can be searched; offsets count characters; lines end in line feeds.
         title: the document's own; empty where it has none, and never the file's name.
         headings: in order of `start`.
         pages: where each page, slide, sheet or chapter begins, the first at 0; () without any.

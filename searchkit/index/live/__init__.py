@@ -1,1 +1,1 @@
-"""An index that follows a folder: what is in it changes, and no reader of it notices half a change."""
+"""An index that follows a folder; whoever reads it never sees half a change."""
