@@ -18,6 +18,8 @@ from tokenizers import Tokenizer
 from searchkit.encode.states import TokenBatch
 from searchkit.errors import BadInput, EmptyText
 
+_MASKS = ("<mask>", "[MASK]", "<|mask|>")
+
 
 @dataclass(frozen=True, slots=True)
 class TokenisedText:
@@ -103,6 +105,14 @@ class TextTokenizer:
             whole = np.array([*prefix, *ids[:room], *suffix], dtype=np.int64)
             results.append(TokenisedText(whole, len(prefix), len(ids) > room))
         return results
+
+    @property
+    def mask_id(self) -> int:
+        """What can stand for an unknown token: a mask token, or else an underscore."""
+        for token in _MASKS:
+            if (found := self._tokenizer.token_to_id(token)) is not None:
+                return int(found)
+        return self._ids("_")[0]
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids if text else []

@@ -4,8 +4,9 @@ What decides a training's outcome is written down with its weights: settings, ha
 which pairs were kept, and a hash of which pairs met in which batch, in order.
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from searchkit.encode.weights import Weights
 from searchkit.errors import BadInput
 from searchkit.study.study import Row
 from searchkit.train.checkpoint import differences
+from searchkit.train.settings import Settings
 
 _OF_A_SEED = ("seed", "checkpoint_every")  # the second decides nothing
 _OF_LORA = ("rank", "alpha", "dropout")
 _OF_A_REGIME = ("regime", "lora", "arithmetic")
 _BY_CONTENT = ("label", "base", "weights")
+_DEFAULTS = json.loads(json.dumps(asdict(Settings(batch_size=2, steps=1))))  # as files have them
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,10 @@ def recipe(row: Mapping[str, Any], base_hash: str, training: Mapping[str, Any]) 
         "base": base_hash,
         "max_tokens": row["max_tokens"],
         "settings": {
-            name: value for name, value in training["settings"].items() if name not in _OF_A_SEED
+            # What a training did not know of yet was as it is by default.
+            name: training["settings"].get(name, default)
+            for name, default in _DEFAULTS.items()
+            if name not in _OF_A_SEED
         },
         "files": {file["name"]: file["blake3"] for file in training["files"]},
         "regime": facts["regime"],

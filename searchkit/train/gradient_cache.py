@@ -99,6 +99,43 @@ def accumulate(
     return Outcome(outcome.loss.detach(), outcome.accuracy)
 
 
+def accumulate_sum(
+    surprise: Callable[[slice], tuple[Tensor, int]],
+    texts: int,
+    items: int,
+    *,
+    chunk: int,
+    seed: int,
+    device: torch.device,
+) -> Outcome:
+    """Add the gradients of a mean over items, which is a sum over texts, to `.grad` as above.
+
+    Args:
+        surprise: some of the texts to the sum of their items' losses, with a graph, and how many of
+            these items came out right.
+        texts: how many there are.
+        items: of all texts.
+        chunk: the most texts with a graph at a time.
+        seed: of dropout.
+        device: of the losses.
+
+    Returns:
+        The mean over all items, without a graph, and the share that came out right.
+    """
+    rank, processes = _place()
+    chunks = _chunks(0, texts, chunk, processes)
+    totals = torch.zeros(2, device=device)  # of losses, and of items that came out right
+    for number in range(rank, len(chunks), processes):
+        with _seeded(seed, number):
+            loss, right = surprise(chunks[number])
+        (loss / max(items, 1)).backward()
+        totals += torch.stack([loss.detach(), loss.new_tensor(right)])
+    if processes > 1:
+        distributed.all_reduce(totals)
+    loss, share = totals / max(items, 1)
+    return Outcome(loss, share.item())
+
+
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each `.grad` by its sum over the processes; without a process group it is the sum.
 

@@ -14,7 +14,8 @@ from torch import Tensor, distributed, nn
 
 from searchkit.errors import TrainingFailed
 from searchkit.records import Pair
-from searchkit.train.gradient_cache import accumulate, sum_gradients
+from searchkit.train import masked
+from searchkit.train.gradient_cache import accumulate, accumulate_sum, sum_gradients
 from searchkit.train.loss import Objective, Outcome, distilled, duplicates, info_nce, nested
 from searchkit.train.optimiser import Optimiser, scheduled
 from searchkit.train.pairs import comparable
@@ -34,7 +35,8 @@ class Step:
     Attributes:
         step: its number, from 1.
         loss: of the batch, in nats, before the step.
-        accuracy: the share of the batch's queries whose positive was the nearest passage.
+        accuracy: the share of the batch's queries whose positive was the nearest passage; of
+            masked tokens that were guessed, in a step that masks.
         learning_rate: at which it was taken.
         pairs_per_s: pairs of the batch by `seconds`.
         tokens: of the batch's texts, over all processes.
@@ -94,6 +96,8 @@ class Learner:
     def learn(self, pairs: Sequence[Pair], step: int) -> Step:
         """Take one step.
 
+        The first `masked_steps` guess the masked tokens of the batch's texts.
+
         Args:
             pairs: the whole batch, in every process of a group.
             step: its number, from 1; with the seed it decides all that is random.
@@ -101,27 +105,19 @@ class Learner:
         Raises:
             TrainingFailed: the loss or the gradient is not finite; no parameter was moved.
         """
-        start, settings = time.perf_counter(), self._settings
-        queries = [pair.query for pair in pairs]
-        passages = [pair.positive for pair in pairs]
-        passages += hard_negatives(pairs, settings.negatives, seed=settings.seed, step=step)
-        asked = self._trainee.prepare(queries, "query")
-        found = self._trainee.prepare(passages, "passage")
-        temperature = self.temperature
+        start = time.perf_counter()
         self._optimiser.zero_gradients()
-        outcome = accumulate(
-            self._trainee.vectors,
-            asked,
-            found,
-            self._objective(queries, passages),
-            chunk=settings.chunk,
-            seed=int(np.random.SeedSequence((settings.seed, step)).generate_state(1)[0]),
-        )
+        if step <= self._settings.masked_steps:
+            outcome, tokens = self._fill(pairs, step)
+        else:
+            outcome, tokens = self._match(pairs, step)
+        temperature = self.temperature
         sum_gradients(self.parameters.values())
         loss, norm = outcome.loss.item(), self._optimiser.clip()
         for what, value in (("loss", loss), ("gradient's norm", norm)):
             if not math.isfinite(value):
                 raise TrainingFailed(_failure(what, value, pairs, step))
+        settings = self._settings
         rate = scheduled(
             step, peak=settings.learning_rate, warm_up=settings.warm_up, steps=settings.steps
         )
@@ -133,11 +129,50 @@ class Learner:
             accuracy=outcome.accuracy,
             learning_rate=rate,
             pairs_per_s=len(pairs) / seconds,
-            tokens=sum(len(text.ids) for text in (*asked, *found)),
+            tokens=tokens,
             seconds=seconds,
             gradient_norm=norm,
             temperature=temperature,
         )
+
+    def _match(self, pairs: Sequence[Pair], step: int) -> tuple[Outcome, int]:
+        """Gradients of finding each query's positive, and how many tokens that took."""
+        settings = self._settings
+        queries = [pair.query for pair in pairs]
+        passages = [pair.positive for pair in pairs]
+        passages += hard_negatives(pairs, settings.negatives, seed=settings.seed, step=step)
+        asked = self._trainee.prepare(queries, "query")
+        found = self._trainee.prepare(passages, "passage")
+        outcome = accumulate(
+            self._trainee.vectors,
+            asked,
+            found,
+            self._objective(queries, passages),
+            chunk=settings.chunk,
+            seed=_seed(settings.seed, step),
+        )
+        return outcome, sum(len(text.ids) for text in (*asked, *found))
+
+    def _fill(self, pairs: Sequence[Pair], step: int) -> tuple[Outcome, int]:
+        """Gradients of guessing the masked tokens of all texts, and how many tokens they have."""
+        trainee, settings = self._trainee, self._settings
+        texts = trainee.prepare([pair.query for pair in pairs], "query")
+        texts += trainee.prepare([pair.positive for pair in pairs], "passage")
+        gaps = masked.mask(texts, trainee.mask_id, seed=settings.seed, step=step)
+
+        def surprise(rows: slice) -> tuple[Tensor, int]:
+            states = trainee.token_states(gaps.texts[rows])
+            return masked.surprise(states, gaps, rows, trainee.head)
+
+        outcome = accumulate_sum(
+            surprise,
+            len(texts),
+            gaps.count,
+            chunk=settings.chunk,
+            seed=_seed(settings.seed, step),
+            device=trainee.head.device,
+        )
+        return outcome, sum(len(text.ids) for text in texts)
 
     def moments(self) -> dict[str, Tensor]:
         """What the optimiser remembers, after a step or more; not copies."""
@@ -223,6 +258,10 @@ def hard_negatives(pairs: Sequence[Pair], wanted: int, *, seed: int, step: int) 
         for pair in pairs
         for place in draw.permutation(len(pair.negatives))[:wanted]
     ]
+
+
+def _seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 def _failure(what: str, value: float, pairs: Sequence[Pair], step: int) -> str:

@@ -4,23 +4,18 @@ Source: Hu et al. 2021, LoRA, arXiv:2106.09685; first values as the peft library
 an untrained adapter adds nothing.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-PROJECTIONS = (
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "o_proj",
-    "gate_proj",
-    "up_proj",
-    "down_proj",
-    "qkv_proj",
-    "gate_up_proj",
-)  # Phi-3 has its own fused
+from searchkit.errors import BadInput
+
+SEPARATE = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+FUSED = ("qkv_proj", "gate_up_proj")  # Phi-3 has these in the place of five of them
+PROJECTIONS = (*SEPARATE, *FUSED)
 
 Factors = dict[str, tuple[nn.Parameter, nn.Parameter]]
 
@@ -30,12 +25,15 @@ class Lora:
     """How an adapter is made.
 
     Attributes:
-        rank: r, the rows of A and columns of B.
-        alpha: what B A is multiplied with, times r.
-        dropout: the share of an addition's inputs that is dropped in training.
+        rank: r, the rows of A and columns of B; at least 1.
+        alpha: what B A is multiplied with, times r; above 0.
+        dropout: the share of an addition's inputs that is dropped in training; below 1.
         first_layer: the first layer with additions, from 1; those before it stay as they are, and
             no gradient is computed for them.
         seed: of the first values.
+
+    Raises:
+        BadInput: a value outside these.
     """
 
     rank: int = 16
@@ -43,6 +41,16 @@ class Lora:
     dropout: float = 0.0
     first_layer: int = 1
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise BadInput(f"rank is {self.rank}; it must be 1 or more")
+        if self.first_layer < 1:
+            raise BadInput(f"additions from layer {self.first_layer} on; the first layer is 1")
+        if not 0 < self.alpha < math.inf:
+            raise BadInput(f"alpha is {self.alpha}; it must be above 0, and finite")
+        if not 0 <= self.dropout < 1:
+            raise BadInput(f"dropout is {self.dropout}; it must be 0 or more, and below 1")
 
     @property
     def scale(self) -> float:

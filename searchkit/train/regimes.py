@@ -5,14 +5,44 @@ from pathlib import Path
 
 import torch
 
+from searchkit import catalog
 from searchkit.encode import embedder, language_models, loading
 from searchkit.encode.arithmetic import dtype_name, quick_float
+from searchkit.encode.states import LAST_TOKENS
 from searchkit.encode.variant import Variant
-from searchkit.errors import BadInput
+from searchkit.errors import BadInput, UnknownName
 from searchkit.train.lora import Lora
-from searchkit.train.trainee import Adapted, Remembered, Trainee
+from searchkit.train.trainee import ENGINES, Adapted, Remembered, Trainee
 
 LORA, UPPER, POOLING = "lora", "upper", "pooling"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def refuse_unfit(variant: Variant, regime: str, engine: str | None = None) -> None:
+    """Refuse what cannot be trained in a regime, as far as that shows before a model is loaded.
+
+    Args:
+        variant: see `open_trainee`.
+        regime: likewise.
+        engine: likewise.
+
+    Raises:
+        BadInput: the regime trains nothing of this variant, or keeps nothing that it reads.
+        UnknownName: no engine has that name.
+    """
+    engines = catalog.names(embedder.ENGINES if regime == POOLING else ENGINES)
+    if engine not in (None, *engines):
+        raise UnknownName(f"no engine is called {engine!r}; there are: {', '.join(engines)}")
+    if regime == POOLING and not variant.trainable:
+        raise BadInput(
+            f"{variant.name} has a pooling without weights, so {POOLING} alone has nothing to "
+            f"train; take another pooling, or the regime {LORA} or {UPPER}"
+        )
+    if regime == POOLING and embedder.reads_of(variant) == LAST_TOKENS:
+        raise BadInput(
+            f"{variant.name} reads the states of all tokens, which {POOLING} alone does not keep; "
+            f"take the regime {LORA} or {UPPER}"
+        )
 
 
 def open_trainee(
@@ -40,15 +70,17 @@ def open_trainee(
         device: where to compute.
 
     Raises:
-        BadInput: the variant was trained already, or has nothing to train in this regime.
+        BadInput: the variant was trained already, or cannot be trained in this regime.
+        UnknownName: no engine has that name.
     """
+    refuse_unfit(variant, regime, engine)
     if variant.weights:
         raise BadInput(
             f"{variant.name} names trained weights, {variant.weights}; name the design, such as "
             f"{variant.design}"
         )
-    if dtype not in (None, torch.float32, torch.bfloat16):
-        raise BadInput(f"no training in {dtype}; take float32 or bfloat16")
+    if dtype not in (None, *DTYPES.values()):
+        raise BadInput(f"no training in {dtype}; take {' or '.join(DTYPES)}")
     base = language_models.resolve(variant.base)
     on_cpu = device.type == "cpu"
     dtype = dtype or (quick_float() if on_cpu else torch.bfloat16)

@@ -25,6 +25,8 @@ class Settings:
         mixed: whether a batch may hold pairs of several sources.
         chunk: texts that are encoded with a graph at a time; bounds the memory.
         dims: leading dimensions over which the loss is averaged (Matryoshka); () for the whole.
+        masked_steps: the first so many of the steps guess masked tokens in the place of passages;
+            see `train.masked`.
         distillation: the weight of the teacher's part of the loss, from 0 to 1.
         teacher_temperature: what the teacher's cosines are divided by.
         checkpoint_every: steps between two checkpoints.
@@ -47,6 +49,7 @@ class Settings:
     mixed: bool = False
     chunk: int = 64
     dims: tuple[int, ...] = ()
+    masked_steps: int = 0
     distillation: float = 0.0
     teacher_temperature: float = 0.05
     checkpoint_every: int = 50
@@ -55,7 +58,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         least = {"batch_size": 2, "steps": 1, "seed": 0, "warm_up": 0, "weight_decay": 0}
-        least |= {"negatives": 0, "chunk": 1, "checkpoint_every": 1, "validate_every": 1}
+        least |= {
+            "negatives": 0,
+            "chunk": 1,
+            "masked_steps": 0,
+            "checkpoint_every": 1,
+            "validate_every": 1,
+        }
         for name, bound in least.items():
             value = getattr(self, name)
             if value is not None and not bound <= value < math.inf:
@@ -67,6 +76,11 @@ class Settings:
         if self.warm_up > self.steps:
             raise BadInput(
                 f"warm_up takes {self.warm_up} steps; there are {self.steps}, so take at most that"
+            )
+        if self.masked_steps >= self.steps:
+            raise BadInput(
+                f"masked_steps are {self.masked_steps}; there are {self.steps} steps in all, and "
+                "some must learn from pairs"
             )
         if not 0 <= self.distillation <= 1:
             raise BadInput(f"distillation is {self.distillation}; it must be from 0 to 1")

@@ -6,6 +6,7 @@ an engine of train/engines; a base that stays as it is gives states that were co
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from searchkit.encode.states import LAST_TOKENS, Reader
 from searchkit.encode.tokens import TokenisedText
 from searchkit.encode.variant import ATTENTION, Variant
 from searchkit.errors import BadInput
+from searchkit.train import masked
 from searchkit.train.activations import Activations
 from searchkit.train.lora import Factors, Lora
 
@@ -118,6 +120,36 @@ class Trainee:
         if found is None:
             raise ValueError("no texts to encode")
         return found
+
+    def token_states(self, texts: Sequence[TokenisedText]) -> Tensor:
+        """The last layer's states of all tokens, (S, D), one text after the other.
+
+        Raises:
+            BadInput: the base stays as it is, or its last layer is not computed: the head reads
+                that one.
+        """
+        states = self._states
+        every = isinstance(states, Adapted) and states.activations is None
+        if not every or self.variant.last_layer is not None:
+            raise BadInput(
+                f"{self.variant.name} cannot guess masked tokens here: that takes additions to the "
+                "base, computed from its first layer to its last; train without masked steps"
+            )
+        assert isinstance(states, Adapted)
+        return states.tokens(texts)
+
+    @cached_property
+    def head(self) -> Tensor:
+        """Of the language model, (V, D); see `masked.head_of`."""
+        assert isinstance(self._states, Adapted)
+        return masked.head_of(
+            self.base.folder, dtype=self._states.dtype, device=self._states.device
+        )
+
+    @property
+    def mask_id(self) -> int:
+        """What stands in the place of a masked token."""
+        return self._tokenizer.mask_id
 
     def facts(self) -> dict[str, Any]:
         """What else decides which weights come out: additions and arithmetic; JSON."""
@@ -222,7 +254,7 @@ class Adapted:
         self._pool_instruction = variant.pool_instruction
         self.factors: Factors = self._engine.factors
         self.pads: bool = self._engine.pads
-        self.device = device
+        self.device, self.dtype = device, dtype
         self.arithmetic: Mapping[str, str] = {"engine": engine, "dtype": dtype_name(dtype)}
 
     def read(self, texts: Sequence[TokenisedText], name: str) -> tuple[Tensor, Tensor]:
@@ -234,6 +266,15 @@ class Adapted:
         else:
             self._engine.run(batch, reader, self.activations.read(texts, reader))
         return reader.read(name)
+
+    def tokens(self, texts: Sequence[TokenisedText]) -> Tensor:
+        """The last layer's states of all tokens, (S, D)."""
+        batch = tokens.batch(texts, pool_instruction=True).to(self.device)
+        reader = Reader(
+            {LAST_TOKENS}, batch, first_layer=self._layers[1], last_layer=self._layers[1]
+        )
+        self._engine.run(batch, reader)
+        return reader.tokens()
 
     def set_training(self, on: bool) -> None:
         """Dropout, or none."""
