@@ -15,6 +15,7 @@ once. Scores are saved in evaluations/known_items/results, which searchkit repor
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 
 from searchkit import places
 from searchkit.commands._terminal import Terminal
@@ -194,7 +195,13 @@ def best(systems: Mapping[str, Mapping[str, float]]) -> str:
 def quoted(agreements: Mapping[str, Agreement]) -> str:
     """What a user who has no judgements should know of known-item queries."""
     main = agreements.get(BOTH) or next(iter(agreements.values()))
-    alone = [f"{agreements[kind].tau:.2f} by {kind}s" for kind in KINDS if kind in agreements]
+    # Over the same collections: one that has no titles has sentences all the same.
+    taus = {kind: agreements[kind].collections for kind in KINDS if kind in agreements}
+    alone = [
+        f"{fmean(of[name] for name in main.collections):.2f} by {kind}s"
+        for kind, of in taus.items()
+        if main.collections.keys() <= of.keys()
+    ]
     return (
         f"On {len(main.collections)} judged collections ({', '.join(main.collections)}), such "
         f"queries ranked {len(main.systems)} systems as the judged ones did with a Kendall's tau-b "

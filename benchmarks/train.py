@@ -1,11 +1,12 @@
 """Training speed and memory beside sentence-transformers' own trainer.
 
-The same base, pairs, batches, additions (LoRA on every projection), pooling, length, loss and
-optimiser, in bfloat16 where the processor has it. Every system runs in a process of its own, so
-that its peak memory is its own; figures are medians of the steps behind the first two.
+The same base, pairs, batches, additions (LoRA on every projection), length, loss and optimiser, in
+bfloat16 where the processor has it, and the design that both can train: the mean of a causal model.
+Every system runs in a process of its own, so that its peak memory is its own; figures are medians
+of the steps behind the first two.
 
     python benchmarks/train.py pairs.jsonl.gz                    # about five minutes on two cores
-    python benchmarks/train.py pairs.jsonl.gz --design mean-causal --batch 32 --tokens 96
+    python benchmarks/train.py pairs.jsonl.gz --batch 32 --tokens 96
 """
 
 import argparse
@@ -21,6 +22,7 @@ from typing import Any
 
 PEERS = ("sentence-transformers float32", "sentence-transformers bfloat16")
 OURS = ("searchkit float32", "searchkit bfloat16", "searchkit upper bfloat16")
+DESIGN = "mean-causal"
 RANK, ALPHA, RATE, TEMPERATURE = 16, 32, 5e-4, 0.05
 WARM = 2  # steps that are not timed
 
@@ -30,7 +32,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("pairs", help="a .jsonl or .jsonl.gz of pairs")
-    parser.add_argument("--design", default="mean-causal", help="a mean pooling")
     parser.add_argument("--base", default="smollm2-135m")
     parser.add_argument("--batch", type=int, default=32, help="pairs a step")
     parser.add_argument("--tokens", type=int, default=96, help="the longest text, EOS included")
@@ -45,7 +46,7 @@ def main() -> None:
         return
     print(
         f"{options.steps} steps of {options.batch} pairs, texts of at most {options.tokens} "
-        f"tokens, {options.design} on {options.base}, {options.device}\n"
+        f"tokens, {DESIGN} on {options.base}, {options.device}\n"
     )
     line = "{:<34}{:>9}{:>11}{:>11}{:>12}{:>12}"
     print(line.format("", "pairs/s", "x st f32", "x st b16", "peak MiB", "first loss"))
@@ -93,7 +94,7 @@ def ours(options: argparse.Namespace, dtype: str, *, upper: bool) -> dict[str, f
     quicken_float32()
     steps = WARM + options.steps
     trainee = open_trainee(
-        parse(options.design, base=options.base, max_tokens=options.tokens),
+        parse(DESIGN, base=options.base, max_tokens=options.tokens),
         UPPER if upper else LORA,
         Lora(rank=RANK, alpha=ALPHA),
         places.home() / "benchmarks",
@@ -138,14 +139,14 @@ def peer(options: argparse.Namespace, dtype: str, *, upper: bool) -> dict[str, f
     from transformers import TrainerCallback
 
     from searchkit.encode import language_models
-    from searchkit.train.lora import PROJECTIONS
+    from searchkit.train.lora import SEPARATE
 
     folder = str(language_models.resolve(options.base).folder)
     transformer = Transformer(folder, max_seq_length=options.tokens)
     transformer.tokenizer.chat_template = None
     pooling = Pooling(transformer.get_word_embedding_dimension(), pooling_mode="mean")
     model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device=options.device)
-    model.add_adapter(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(PROJECTIONS[:7])))
+    model.add_adapter(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(SEPARATE)))
     eos = transformer.tokenizer.eos_token
     pairs = [pair for batch in first_pairs(options, WARM + options.steps) for pair in batch]
     data = Dataset.from_dict(

@@ -53,7 +53,8 @@ VariantNames = Annotated[
     list[str] | None,
     typer.Option(
         "--variant",
-        help="<pooling>-<attention>, model1 to model5, or a .json file; repeatable. "
+        help="<pooling>-<attention>, model1 to model5, a name that searchkit variants list has, a "
+        "folder that searchkit train wrote, or a .json file; repeatable. "
         f"Poolings: {_listed('encode.pooling')}; attention: {_listed('encode.attention')}.",
         show_default=False,
     ),
@@ -201,17 +202,28 @@ def index_path(name: str) -> Path:
 
 
 def variants(names: list[str] | None, **overrides: Any) -> tuple["Variant", ...]:
-    """The variants that a command line names, with the options that hold for all of them."""
+    """The variants that a command line names, with the options that hold for all of them.
+
+    An index remembers them, and a search of it may start in another folder: paths are absolute.
+    """
     if not names:
         return ()
-    from searchkit.encode.variant import parse  # torch loads here, and only here
+    from searchkit.encode import weights  # torch loads here, and only here
+    from searchkit.encode.variant import parse
 
     parsed = (parse(name, **overrides) for name in names)
-    return tuple(replace(variant, base=_absolute(variant.base)) for variant in parsed)
+    return tuple(
+        replace(
+            variant,
+            base=_absolute(variant.base),
+            weights=weights.absolute(variant.weights),
+        )
+        for variant in parsed
+    )
 
 
 def _absolute(base: str) -> str:
-    """A base model as an index remembers it: one in a file or folder, wherever a search starts."""
+    """A base model in a file or folder, wherever a search starts; others have a name."""
     path = Path(base).expanduser()
     return str(path.resolve()) if path.is_dir() or path.suffix == ".gguf" else base
 

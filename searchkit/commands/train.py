@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from searchkit.train.learner import Teacher
     from searchkit.train.loop import Result, Step
     from searchkit.train.trainee import Trainee
+
+_Value = TypeVar("_Value")
 
 _LORA = {"rich_help_panel": "Additions (LoRA)"}
 _LOSS = {"rich_help_panel": "Loss"}
@@ -107,8 +109,15 @@ def run(
         ),
     ] = None,
     distillation: Annotated[
-        float, typer.Option(min=0, max=1, help="The teacher's share of the loss.", **_LOSS)
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="The teacher's share of the loss. [default: 0.5]",
+            show_default=False,
+            **_LOSS,
+        ),
+    ] = None,
     dims: Annotated[
         list[int] | None,
         typer.Option(
@@ -119,14 +128,22 @@ def run(
             **_LOSS,
         ),
     ] = None,
-    rank: Annotated[int, typer.Option(min=1, help="Of an addition.", **_LORA)] = 16,
+    rank: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of an addition. [default: 16]", show_default=False, **_LORA),
+    ] = None,
     alpha: Annotated[
         float | None,
         typer.Option(
             help="Its scale times its rank. [default: 2 x rank]", show_default=False, **_LORA
         ),
     ] = None,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Of its inputs.", **_LORA)] = 0.0,
+    dropout: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=0.9, help="Of its inputs. [default: 0]", show_default=False, **_LORA
+        ),
+    ] = None,
     from_layer: Annotated[
         int | None,
         typer.Option(
@@ -162,8 +179,14 @@ def run(
         typer.Option(min=1, help="[default: at the end]", show_default=False, **_CHECKS),
     ] = None,
     validate_sample: Annotated[
-        int, typer.Option(min=1, help="Documents, texts or pairs of each set.", **_CHECKS)
-    ] = 1000,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Documents, texts or pairs of each set. [default: 1000]",
+            show_default=False,
+            **_CHECKS,
+        ),
+    ] = None,
     keep_best: Annotated[
         bool,
         typer.Option("--keep-best", help="End with the step that validated best.", **_CHECKS),
@@ -197,13 +220,29 @@ def run(
     from searchkit.train import loop, processes, regimes
     from searchkit.train import pairs as training_pairs
     from searchkit.train.lora import Lora
-    from searchkit.train.teacher import open_teacher
+    from searchkit.train.teacher import DISTILLATION, open_teacher
 
     def say(line: str) -> None:
         notes.print(f"note   {line}", soft_wrap=True)
 
     if output.exists() and not output.is_dir():
         raise BadInput(f"{output} is a file; name the folder that this training may fill")
+    alone = regime is Regime.pooling_alone
+    if alone:
+        of_additions = {"rank": rank, "alpha": alpha, "dropout": dropout, "from_layer": from_layer}
+        _refuse("with --regime pooling, which leaves the base as it is", **of_additions)
+    if not teacher:
+        _refuse("without --teacher", distillation=distillation)
+    if not validate:
+        checks = {"validate_every": validate_every, "validate_sample": validate_sample}
+        _refuse("without --validate", **checks, keep_best=keep_best)
+    if not held_out:
+        _refuse("without --held-out", drop_leaks=drop_leaks)
+    if regime is Regime.upper_layers and from_layer == 1:
+        raise BadInput(
+            "--from-layer 1 is every layer, which leaves --regime upper none to keep; take a "
+            "higher one, or --regime lora"
+        )
     parsed = options.variants(
         [variant],
         base=base,
@@ -229,12 +268,11 @@ def run(
     measure = scoring.validation(validate or (), sample=validate_sample, seed=seed)
     on = calibration.device(device)
     count = steps or max(1, len(read.pairs) // batch_size)
-    alone = regime is Regime.pooling_alone
     settings = loop.Settings(
         batch_size=batch_size,
         steps=count,
         seed=seed,
-        learning_rate=learning_rate or (1e-3 if alone else 5e-4),
+        learning_rate=_given(learning_rate, 1e-3 if alone else 5e-4),
         warm_up=round(warm_up * count),
         weight_decay=weight_decay,
         clip=clip,
@@ -245,16 +283,16 @@ def run(
         mixed=mixed,
         chunk=chunk,
         dims=tuple(dims or ()),
-        distillation=distillation if teacher else 0.0,
+        distillation=_given(distillation, DISTILLATION if teacher else 0.0),
         checkpoint_every=checkpoint_every,
         validate_every=validate_every,
         keep_best="mean" if keep_best else None,
     )
     lora = Lora(
-        rank=rank,
-        alpha=2.0 * rank if alpha is None else alpha,
-        dropout=dropout,
-        first_layer=from_layer or 1,
+        rank=_given(rank, Lora.rank),
+        alpha=_given(alpha, 2.0 * _given(rank, Lora.rank)),
+        dropout=_given(dropout, Lora.dropout),
+        first_layer=_given(from_layer, Lora.first_layer),
         seed=seed,
     )
     taught: Teacher | None = None
@@ -286,6 +324,17 @@ def run(
             )
     if process == 0:
         _show(output, result, trainee)
+
+
+def _refuse(where: str, **options: float | None) -> None:
+    """Refuse options that were given and do nothing; one of zero does nothing anywhere."""
+    for name, value in options.items():
+        if value:
+            raise BadInput(f"--{name.replace('_', '-')} does nothing {where}; leave it out")
+
+
+def _given(value: _Value | None, default: _Value) -> _Value:
+    return default if value is None else value
 
 
 class _Progress:

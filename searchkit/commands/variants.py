@@ -253,7 +253,10 @@ def _parameters(trained: "Weights") -> int:
     ):
         if there:
             with safe_open(trained.folder / name, framework="numpy") as file:
-                total += sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118
+                total += sum(
+                    prod(file.get_slice(key).get_shape())
+                    for key in file.keys()  # noqa: SIM118 - not a mapping
+                )
     return total
 
 

@@ -1,24 +1,25 @@
-"""Encoding to disk in blocks: memory is bounded by a block, and a killed run loses at most one.
+"""Encoding in blocks, so that a killed run loses at most one.
 
-A block of texts is encoded, written, flushed and only then noted as done, in a small JSON file
-beside its vectors. The next run skips what is noted. Blocks depend on nothing but their texts, so a
-resumed run and an unbroken one write the same bytes.
+On its way to the disk a block of texts is encoded, written, flushed and only then noted as done, in
+a small JSON file beside its vectors, and memory is bounded by a block. The next run skips what is
+noted. Blocks depend on nothing but their texts, so a resumed run and an unbroken one write the same
+bytes. What fits into memory is encoded in blocks, too, for the sake of the encoder's own memory.
 """
 
 import itertools
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from searchkit import files
-from searchkit.encode.embedder import Encoded, TextEncoder
+from searchkit.encode.embedder import Encoded, Role, TextEncoder, Vectors
 
 BLOCK_TEXTS = 256
 
@@ -88,6 +89,49 @@ def encode(
                 _write(folder, number, name, encoded)
             advance(0, 0, encoded.truncated)
     return done
+
+
+def vectors_of(
+    encoder: TextEncoder,
+    name: str,
+    texts: Sequence[str],
+    role: Role,
+    *,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[Vectors, Progress]:
+    """The vectors of texts in one array; a killed run loses a block at most if there is a memory.
+
+    Args:
+        encoder: who makes the vectors; its memory, if it has one, keeps those of all its names.
+        name: whose are returned.
+        texts: any number of them.
+        role: of all of them.
+        report: told of every block that is done.
+
+    Returns:
+        (N, D), float32, unit rows in the order of the texts; and what that took.
+
+    Raises:
+        EmptyText: a text without any token.
+    """
+    vectors = np.empty((len(texts), encoder.dimension(name)), dtype=np.float32)
+    # Neighbours in length, so that engines that pad have little to pad.
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    start = time.perf_counter()
+    done = Progress(0, len(texts), 0, 0, 0.0, 0)
+    for first in range(0, len(order), BLOCK_TEXTS):
+        rows = order[first : first + BLOCK_TEXTS]
+        encoded = encoder.encode_prepared(encoder.prepare([texts[row] for row in rows], role))
+        vectors[rows] = encoded.vectors[name]
+        done = replace(
+            done,
+            texts=done.texts + len(rows),
+            tokens=done.tokens + encoded.tokens,
+            truncated=done.truncated + encoded.truncated,
+            seconds=time.perf_counter() - start,
+        )
+        report(done)
+    return vectors, done
 
 
 def assemble(

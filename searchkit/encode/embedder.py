@@ -156,7 +156,7 @@ class Embedder:
         for variant in self.variants:
             refuse_other_base(variant, base)
         self._heads = [
-            _Head(variant, dim, self.layers, engine.device, allow_untrained)
+            _Head(variant, base.hash, dim, self.layers, engine.device, allow_untrained)
             for variant in self.variants
         ]
 
@@ -181,7 +181,7 @@ class Embedder:
             "kind": "variant",
             "variant": head.variant.to_row(),
             "base_hash": self.base.hash,
-            "fingerprint": head.variant.fingerprint(self.base.hash),
+            "fingerprint": head.fingerprint,
             "dimension": head.dimension,
             "engine": self.engine_name,
             "dtype": dtype_name(self.engine.dtype),
@@ -367,6 +367,7 @@ class _Head:
     def __init__(
         self,
         variant: Variant,
+        base_hash: str,
         dim: int,
         layers: tuple[int, int],
         device: torch.device,
@@ -383,14 +384,12 @@ class _Head:
         self.dimension = variant.dimension or dim
         self.reads, pooling = _build(variant, dim, layers)
         self.pooling = self._trained(pooling).to(device).eval()
+        # Of the weights that are loaded: those on the disk may be others by the time it is asked.
+        self.fingerprint = variant.fingerprint(base_hash)
+        # Under what name a memory keeps what this pooling makes of a text, or reads of it.
+        reads_tokens = self.reads == LAST_TOKENS
+        self.slot = f"vectors-{variant.fingerprint('')}" if reads_tokens else self.reads
         self._device = device
-
-    @property
-    def slot(self) -> str:
-        """Under what name a memory keeps what this pooling makes of a text, or reads of it."""
-        if self.reads == LAST_TOKENS:
-            return f"vectors-{self.variant.fingerprint('')}"
-        return self.reads
 
     def _trained(self, pooling: nn.Module) -> nn.Module:
         """The pooling with the weights that training left, if it left any."""
@@ -433,6 +432,13 @@ def pooling_of(variant: Variant, base: BaseModel) -> tuple[str, nn.Module]:
     """What a variant's pooling reads, and the pooling with its first weights; for training."""
     depth, dim = shape_of(base)
     return _build(variant, dim, layer_range(variant, depth))
+
+
+def reads_of(variant: Variant) -> str:
+    """What a variant's pooling reads of the hidden states; see `encode.states`."""
+    module = catalog.load(POOLING, variant.pooling)
+    reads: str = module.reads(variant.attention, **_options(variant, module, "reads"))
+    return reads
 
 
 def load(
@@ -589,13 +595,12 @@ def refuse_other_base(variant: Variant, base: BaseModel) -> None:
 
 def _build(variant: Variant, dim: int, layers: tuple[int, int]) -> tuple[str, nn.Module]:
     module = catalog.load(POOLING, variant.pooling)
-    reads: str = module.reads(variant.attention, **_options(variant, module, "reads"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(variant.seed)
         pooling: nn.Module = module.build(
             dim, layers[1] - layers[0] + 1, **_options(variant, module, "build")
         )
-    return reads, pooling
+    return reads_of(variant), pooling
 
 
 def _options(variant: Variant, module: ModuleType, function: str) -> dict[str, Any]:

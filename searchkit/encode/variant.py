@@ -139,7 +139,8 @@ class Variant:
     @property
     def adapter_hash(self) -> str:
         """Of what was added to the base model; empty if nothing was."""
-        return self.trained.adapter_hash if self.trained else ""
+        trained = self.trained
+        return trained.adapter_hash if trained else ""
 
     def to_row(self) -> dict[str, Any]:
         """The variant as JSON can hold it; `from_row` reads it back."""
@@ -168,8 +169,8 @@ class Variant:
         """16 hexadecimal digits that differ wherever vectors may: of row, base and weights."""
         by_content = ("label", "base", "weights")
         row = {key: value for key, value in self.to_row().items() if key not in by_content}
-        if self.trained:
-            row["weights"] = self.trained.hash
+        if trained := self.trained:
+            row["weights"] = trained.hash
         return blake3(json.dumps([row, base_hash], sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -78,6 +78,11 @@ def knows(name: str) -> bool:
     return bool(name) and (_folder(name) / MANIFEST).is_file()
 
 
+def absolute(name: str) -> str:
+    """What names the same weights wherever it is read: the whole path of a folder, else a name."""
+    return str(_folder(name).resolve()) if knows(name) and name not in shipped() else name
+
+
 def resolve(name: str) -> Weights:
     """The trained weights of a name that comes with searchkit, or of a folder.
 

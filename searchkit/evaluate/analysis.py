@@ -1,35 +1,26 @@
 """What saved scores say: every pair of systems on every set, over the sets of a task, and by seed.
 
 On one set, two systems are paired by its items: `significance` has the tests and the interval.
-Over the sets of one task, their means are paired by sets, as in the study that this project began
-with. That asks another question: does the difference hold on a further set of this task, and not
-on further items of these sets.
+`families` compares them over the sets of one task.
 
-Draws are made once a set, and all systems and measures share them. They follow from the seed and
-the set's name, so that no order of systems, sets, measures or items moves a result. Nor do other
-sets and systems, before correction, but in two ways: by rounding, and where there are so many
-comparisons that more signs are drawn.
-
-Sources: Tang and Yang 2024, Pooling And Attention, arXiv:2409.02727 (Wilcoxon's test over sets);
-Demšar 2006, Statistical comparisons of classifiers over multiple data sets, JMLR 7 (why it suits);
-Davison and Hinkley 1997, Bootstrap methods and their application, section 3.8 (the hierarchical
-bootstrap).
+Other sets and systems do not move a result, before correction, but in two ways: by rounding, and
+where there are so many comparisons that more signs are drawn; see `samples` for the draws.
 """
 
-import hashlib
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from typing import TypeVar
 
 import numpy as np
 
-from searchkit.evaluate import significance
+from searchkit.evaluate import families, significance
+from searchkit.evaluate.families import FamilyPair, Member
 from searchkit.evaluate.results import Results, SetFacts
+from searchkit.evaluate.samples import Sample, generator, samples_of, set_means
 from searchkit.evaluate.significance import ALPHA, LEAST_ITEMS, Floats
 
 _SIGNS_A_COMPARISON = 100  # Holm then leaves the least p that can be drawn at 0.01
@@ -72,36 +63,6 @@ class Pair:
     ties: int
     losses: int
     detectable: float
-
-
-@dataclass(frozen=True, slots=True)
-class FamilyPair:
-    """System `a` minus system `b` over the sets of one task with the same main measure.
-
-    Attributes:
-        task, measure, a, b: what is compared.
-        sets: in how many both take part, at least two.
-        difference: of their means, averaged over these sets.
-        low, high: its 95 % interval from a bootstrap of sets, and of items within each. It is wide
-            where sets agree, since the items' share counts twice (it held 99.9 % of simulated
-            truths), and where they do not, about right from six sets on (three: 88 %).
-        p: two-sided, of Wilcoxon's signed-rank test over the sets' differences; exact for up to 50.
-        holm_p, bh_p: `p`, corrected over all pairs of this task.
-        least_p: the smallest p that so many sets can give.
-    """
-
-    task: str
-    measure: str
-    a: str
-    b: str
-    sets: int
-    difference: float
-    low: float
-    high: float
-    p: float
-    holm_p: float
-    bh_p: float
-    least_p: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +164,7 @@ def analyse(results: Results) -> Analysis:
         ValueError: a set or a system has scores and no facts, a set has no scores, its systems
             differ in their measures or items, or a score is not finite.
     """
-    samples = [sample for name in results.scores for sample in _samples(results, name)]
+    samples = [sample for name in results.scores for sample in samples_of(results, name)]
     means = set_means(results)
     most = max(results.resamples, _SIGNS_A_COMPARISON * _most_comparisons(samples))
     found: dict[str, dict[str, list[Pair]]] = {name: {} for name in means}
@@ -212,12 +173,12 @@ def analyse(results: Results) -> Analysis:
         resampled = sample.resample(results.resamples, results.seed)
         found[sample.facts.name].update(_pairs(sample, resampled, results, most))
         if sample.is_member:
-            members.append(sample.member(resampled))
+            members.append(Member.of(sample, resampled))
     pairs = [pair for name in means for measure in means[name] for pair in found[name][measure]]
-    families = _families(members, combinations(results.systems, 2), means, results.seed)
+    over_sets = families.compare(members, combinations(results.systems, 2), means, results.seed)
     return Analysis(
-        pairs=tuple(_corrected(pairs, lambda pair: pair.measure)),
-        families=tuple(_corrected(families, lambda pair: pair.task)),
+        pairs=tuple(_corrected(pairs)),
+        families=tuple(over_sets),
         seeds=seed_spreads(results),
         means=means,
         systems=tuple(results.systems),
@@ -225,49 +186,9 @@ def analyse(results: Results) -> Analysis:
         warnings=(
             *_unjudged([results.sets[name] for name in means]),
             *_of_one_pool(results.sets[name] for name in means),
-            *_too_few(pairs, families),
+            *_too_few(pairs, over_sets),
         ),
     )
-
-
-def over_sets(
-    results: Results, questions: Mapping[str, Sequence[tuple[str, str]]]
-) -> dict[str, tuple[FamilyPair, ...]]:
-    """Chosen pairs of systems over the sets of each task, where `analyse` compares all with all.
-
-    Args:
-        results: see `analyse`.
-        questions: by name, pairs of systems, each the first less the second. P-values are corrected
-            over the pairs of a question and task, so what else is asked does not move them.
-    """
-    members = [
-        sample.member(sample.resample(results.resamples, results.seed))
-        for name in results.scores
-        for sample in _samples(results, name)
-        if sample.is_member
-    ]
-    means = set_means(results)
-    return {
-        question: tuple(
-            _corrected(_families(members, pairs, means, results.seed), lambda pair: pair.task)
-        )
-        for question, pairs in questions.items()
-    }
-
-
-def set_means(results: Results) -> dict[str, dict[str, dict[str, float]]]:
-    """The means over items by set, measure and system; sums do not know an order."""
-    return {
-        name: {
-            measure: {
-                system: math.fsum(scores[system][measure].values()) / len(scores[system][measure])
-                for system in results.systems
-                if system in scores
-            }
-            for measure in results.sets[name].measures
-        }
-        for name, scores in results.scores.items()
-    }
 
 
 def seed_spreads(results: Results) -> tuple[SeedSpread, ...]:
@@ -275,106 +196,7 @@ def seed_spreads(results: Results) -> tuple[SeedSpread, ...]:
     return tuple(_seeds(results, set_means(results)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """The scores of one set by measures that have the same items.
-
-    Items, measures and systems are in the order of their names, so that no other order matters.
-    """
-
-    facts: SetFacts
-    measures: tuple[str, ...]
-    systems: tuple[str, ...]
-    values: Floats  # (Q, M, S)
-
-    def resample(self, resamples: int, seed: int) -> Floats:
-        """(R, M, S): means of bootstrap samples of the items, which measures and systems share."""
-        rng = _generator(seed, "items", self.facts.name)
-        means = significance.bootstrap_means(_flat(self.values), resamples, rng)
-        return means.reshape(resamples, len(self.measures), len(self.systems))
-
-    @property
-    def is_member(self) -> bool:
-        """Whether it has the main measure of a set that counts in its task: no part of another."""
-        return self.facts.measures[0] in self.measures and self.facts.part_of is None
-
-    def member(self, resampled: Floats) -> "_Member":
-        """Its main measure alone; lets go of the others."""
-        main = self.facts.measures[0]
-        drawn = resampled[:, self.measures.index(main)].copy()
-        return _Member(self.facts.name, self.facts.task, main, self.systems, drawn)
-
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """One set of a family, by its main measure."""
-
-    set: str
-    task: str
-    measure: str
-    systems: tuple[str, ...]
-    resampled: Floats  # (R, S): means of bootstrap samples of the items
-
-
-def _generator(seed: int, *names: str) -> np.random.Generator:
-    """Random numbers that follow from a seed and from what they are for."""
-    digest = hashlib.sha256("\0".join(names).encode()).digest()
-    return np.random.default_rng([seed, int.from_bytes(digest[:16])])
-
-
-def _flat(values: Floats) -> Floats:
-    """(Q, M, S) as (Q, M x S)."""
-    return values.reshape(len(values), -1)
-
-
-def _samples(results: Results, name: str) -> Iterator[_Sample]:
-    """The scores of one set, checked; measures of the same items together."""
-    scores = results.scores[name]
-    unknown = scores.keys() - results.systems.keys()
-    if unknown or name not in results.sets:
-        raise ValueError(f"there are scores but no facts of {min(unknown, default=name)}")
-    if not scores:
-        raise ValueError(f"{name} has no scores")
-    facts, systems = results.sets[name], tuple(sorted(scores))
-    for system in systems:
-        if scores[system].keys() != set(facts.measures):
-            raise ValueError(
-                f"on {name}, {system} has the measures {sorted(scores[system])}, "
-                f"not {sorted(facts.measures)}"
-            )
-    measures: dict[tuple[str, ...], list[str]] = {}
-    for measure in sorted(facts.measures):
-        measures.setdefault(_items(scores, name, measure), []).append(measure)
-    for items, alike in measures.items():
-        values = [
-            [[scores[system][measure][item] for system in systems] for measure in alike]
-            for item in items
-        ]
-        yield _Sample(facts, tuple(alike), systems, np.array(values, dtype=np.float64))
-
-
-def _items(
-    scores: Mapping[str, Mapping[str, Mapping[str, float]]], name: str, measure: str
-) -> tuple[str, ...]:
-    """The ids of the items that all systems of a set have by one measure, sorted."""
-    first = min(scores)
-    items = scores[first][measure].keys()
-    if not items:
-        raise ValueError(f"on {name}, {measure} of {first} has no items")
-    for system, by_measure in scores.items():
-        differing = by_measure[measure].keys() ^ items
-        if differing:
-            raise ValueError(
-                f"on {name}, {measure} of {first} and {system} differ in {len(differing)} items, "
-                f"such as {min(differing)!r}"
-            )
-        for item, value in by_measure[measure].items():
-            if not math.isfinite(value):
-                raise ValueError(f"on {name}, {measure} of {system} for {item!r} is {value}")
-    return tuple(sorted(items))
-
-
-def _most_comparisons(samples: Sequence[_Sample]) -> int:
+def _most_comparisons(samples: Sequence[Sample]) -> int:
     """How many pairs of systems there are on all sets by the measure that has most."""
     comparisons = Counter[str]()
     for sample in samples:
@@ -382,18 +204,16 @@ def _most_comparisons(samples: Sequence[_Sample]) -> int:
     return max(comparisons.values(), default=0)
 
 
-def _pairs(
-    sample: _Sample, resampled: Floats, results: Results, most: int
-) -> dict[str, list[Pair]]:
+def _pairs(sample: Sample, resampled: Floats, results: Results, most: int) -> dict[str, list[Pair]]:
     """All pairs of systems, by measure; p-values are not corrected yet."""
     names = list(combinations([one for one in results.systems if one in sample.systems], 2))
     a = [sample.systems.index(name) for name, _ in names]
     b = [sample.systems.index(name) for _, name in names]
     differences = sample.values[:, :, a] - sample.values[:, :, b]  # (Q, M, P)
-    rng = _generator(results.seed, "signs", sample.facts.name)
+    rng = generator(results.seed, "signs", sample.facts.name)
     rows = np.arange(len(sample.measures))[:, None] * len(sample.systems)
     p_values = significance.sign_flip(
-        _flat(sample.values),
+        sample.columns,
         (rows + a).ravel(),
         (rows + b).ravel(),
         results.resamples,
@@ -430,6 +250,13 @@ def _pairs(
     return found
 
 
+def _corrected(pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """Pairs with p-values that are corrected over all pairs of a measure."""
+    adjusted = significance.corrected([pair.p for pair in pairs], [pair.measure for pair in pairs])
+    for pair, (holm, bh) in zip(pairs, adjusted, strict=True):
+        yield replace(pair, holm_p=holm, bh_p=bh)
+
+
 def _turned(pair: Pair) -> Pair:
     """The same comparison from the other side."""
     return replace(
@@ -443,86 +270,6 @@ def _turned(pair: Pair) -> Pair:
         wins=pair.losses,
         losses=pair.wins,
     )
-
-
-def _families(
-    members: Sequence[_Member],
-    pairs: Iterable[tuple[str, str]],
-    means: Mapping[str, Mapping[str, Mapping[str, float]]],
-    seed: int,
-) -> list[FamilyPair]:
-    """Pairs of systems over the sets of each task; p-values are not corrected yet."""
-    compared = list(pairs)
-    families: dict[tuple[str, str], list[_Member]] = {}
-    for member in members:
-        families.setdefault((member.task, member.measure), []).append(member)
-    found = []
-    for (task, measure), family in families.items():
-        drawn: dict[tuple[str, ...], dict[str, Floats]] = {}
-        for a, b in compared:
-            shared = [one for one in family if a in one.systems and b in one.systems]
-            if len(shared) < 2:
-                continue
-            sets = tuple(sorted(one.set for one in shared))
-            if sets not in drawn:
-                drawn[sets] = _resample_sets(shared, seed)
-            low, high = significance.expanded((drawn[sets][a] - drawn[sets][b])[:, None], len(sets))
-            differences = [means[name][measure][a] - means[name][measure][b] for name in sets]
-            found.append(
-                FamilyPair(
-                    task=task,
-                    measure=measure,
-                    a=a,
-                    b=b,
-                    sets=len(sets),
-                    difference=math.fsum(differences) / len(sets),
-                    low=float(low[0]),
-                    high=float(high[0]),
-                    p=significance.signed_rank(differences),
-                    holm_p=1.0,
-                    bh_p=1.0,
-                    least_p=2.0 ** (1 - len(sets)),
-                )
-            )
-    return found
-
-
-def _resample_sets(members: Sequence[_Member], seed: int) -> dict[str, Floats]:
-    """Means over bootstrap samples of sets, and of items within each set drawn, by system.
-
-    A set that is drawn twice brings two samples of its items: each is one of those that were drawn
-    for the set's own interval, taken at random.
-    """
-    members = sorted(members, key=lambda one: one.set)
-    systems = sorted(set.intersection(*(set(one.systems) for one in members)))
-    stacked = np.stack(
-        [one.resampled[:, [one.systems.index(name) for name in systems]] for one in members]
-    )  # (sets, R, S)
-    sets, resamples, _ = stacked.shape
-    rng = _generator(seed, "sets", members[0].measure, *(one.set for one in members))
-    total = np.zeros(stacked.shape[1:])
-    for _ in members:
-        total += stacked[rng.integers(0, sets, resamples), rng.integers(0, resamples, resamples)]
-    return dict(zip(systems, total.T / sets, strict=True))
-
-
-_Comparison = TypeVar("_Comparison", Pair, FamilyPair)
-
-
-def _corrected(
-    found: Sequence[_Comparison], together: Callable[[_Comparison], str]
-) -> list[_Comparison]:
-    """The comparisons with corrected p-values: over those of which `together` says the same."""
-    groups: dict[str, list[int]] = {}
-    for place, one in enumerate(found):
-        groups.setdefault(together(one), []).append(place)
-    corrected = list(found)
-    for places in groups.values():
-        p_values = [found[place].p for place in places]
-        holm, bh = significance.holm(p_values), significance.benjamini_hochberg(p_values)
-        for place, holm_p, bh_p in zip(places, holm, bh, strict=True):
-            corrected[place] = replace(found[place], holm_p=holm_p, bh_p=bh_p)
-    return corrected
 
 
 def _seeds(

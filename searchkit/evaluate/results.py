@@ -287,7 +287,8 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(
-            f"cannot read {path} ({error}); results are what searchkit eval --output wrote"
+            f"cannot read {path} ({error}); results are what searchkit eval --output or searchkit "
+            "study run wrote"
         ) from error
 
 

@@ -12,17 +12,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from searchkit import catalog, places
 from searchkit.corpus.collection import Collection
 from searchkit.corpus.labelled import RerankingSet
-from searchkit.encode.blocks import BLOCK_TEXTS, Progress
+from searchkit.encode import blocks
 from searchkit.encode.embedder import Role, TextEncoder, Vectors
 from searchkit.evaluate import measures, trainings
 from searchkit.evaluate.results import ExplorerSet, Results, SetFacts, SystemFacts
 from searchkit.evaluate.runs import Run, fuse, save_runs, word
-from searchkit.evaluate.sets import OpenSet, judgements_of, open_all, size, task_of
+from searchkit.evaluate.sets import OpenSet, item_of, judgements_of, open_all, size, task_of
 from searchkit.evaluate.suite import LEXICAL, TASKS, TUNED, Suite
 from searchkit.evaluate.tasks import reranking, retrieval
 from searchkit.evaluate.tasks._encoding import Encode
@@ -98,6 +96,14 @@ class _Runner:
         self._memories = places.evaluations() / "memories"
         self._systems: dict[str, SystemFacts] = {}
         self._opened: list[TextEncoder] | None = None
+        self._designs = trainings.of(suite.variants)
+        self._kinds: dict[str, tuple[str, bool | None]] = {
+            **dict.fromkeys(suite.lexical, ("bm25", None)),
+            **{one.name: ("variant", one.name in self._designs) for one in suite.variants},
+            **dict.fromkeys(suite.references, ("reference", True)),
+            **dict.fromkeys(suite.hybrids, ("hybrid", None)),
+            **dict.fromkeys(suite.runs, ("run", None)),
+        }
 
     def run(self, command: str, keep: Callable[[str, Mapping[str, Run]], None] | None) -> Outcome:
         sets = open_all(self._suite)
@@ -248,23 +254,16 @@ class _Runner:
 
     def _know(self, system: str, facts: Mapping[str, Any]) -> None:
         """Keep what is known of a system; what one set brought is not lost on the next."""
-        suite, before = self._suite, self._systems.get(system)
+        before = self._systems.get(system)
         details = {**(before.details if before else {}), **facts}
         for name in _BY_SET:
             if before and name in facts:
                 details[name] = {**before.details.get(name, {}), **facts[name]}
         speed = details.pop("tokens_per_s", None) or (before.tokens_per_s if before else None)
-        kinds = {
-            **dict.fromkeys(suite.lexical, ("bm25", None)),
-            **{one.name: ("variant", one.trained is not None) for one in suite.variants},
-            **dict.fromkeys(suite.references, ("reference", True)),
-            **dict.fromkeys(suite.hybrids, ("hybrid", None)),
-            **dict.fromkeys(suite.runs, ("run", None)),
-        }
-        if system not in kinds:
+        if system not in self._kinds:
             return
-        kind, trained = kinds[system]
-        design, seed = trainings.of(suite.variants).get(system, (system, None))
+        kind, trained = self._kinds[system]
+        design, seed = self._designs.get(system, (system, None))
         dimension = details.get("dimension")
         self._systems[system] = SystemFacts(
             name=system,
@@ -313,10 +312,7 @@ class _Runner:
 
 
 class _Encoding:
-    """One encoder as a function of texts, in blocks: a killed run loses at most one.
-
-    `truncated` counts the texts that were cut.
-    """
+    """One encoder as a function of texts; `truncated` counts those that were cut."""
 
     def __init__(self, encoder: TextEncoder, system: str, what: str, watcher: Watcher) -> None:
         self._encoder, self._system = encoder, system
@@ -326,22 +322,9 @@ class _Encoding:
     def __call__(self, texts: Sequence[str], role: Role) -> Vectors:
         """(N, D) unit vectors, in the order of the texts."""
         self._watcher.begin(f"encoding {self._what}", len(texts))
-        vectors = np.empty((len(texts), self._encoder.dimension(self._system)), dtype=np.float32)
-        # Neighbours in length, so that engines that pad have little to pad.
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        done = Progress(0, len(texts), 0, 0, 0.0, 0)
-        for start in range(0, len(order), BLOCK_TEXTS):
-            rows = order[start : start + BLOCK_TEXTS]
-            prepared = self._encoder.prepare([texts[row] for row in rows], role)
-            encoded = self._encoder.encode_prepared(prepared)
-            vectors[rows] = encoded.vectors[self._system]
-            done = replace(
-                done,
-                texts=done.texts + len(rows),
-                tokens=done.tokens + encoded.tokens,
-                truncated=done.truncated + encoded.truncated,
-            )
-            self._watcher.advance(done)
+        vectors, done = blocks.vectors_of(
+            self._encoder, self._system, texts, role, report=self._watcher.advance
+        )
         self.truncated += done.truncated
         if done.truncated:
             self._watcher.say(
@@ -378,12 +361,11 @@ def _told_by_set(facts: Mapping[str, Any], name: str, tuned: bool = False) -> di
 
 
 def _set_facts(one: OpenSet, measured: _Measured) -> SetFacts:
-    task = task_of(one.data)
     return SetFacts(
         name=one.name,
-        task=task,
+        task=task_of(one.data),
         split=one.data.split,
-        item=catalog.load(TASKS, task).ITEM,
+        item=item_of(one.data),
         items=measured.items,
         measures=one.measures,
         fingerprint=one.data.fingerprint,

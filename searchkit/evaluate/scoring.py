@@ -9,17 +9,18 @@ from typing import Any
 
 from searchkit import catalog
 from searchkit.corpus.collection import Collection, joined
-from searchkit.encode.embedder import Role, Vectors
 from searchkit.errors import BadInput
 from searchkit.evaluate import measures
 from searchkit.evaluate.sets import EvaluationSet, check_measures, open_one, task_of, texts_of
 from searchkit.evaluate.suite import TASKS, SetRow
+from searchkit.evaluate.tasks._encoding import Encode
 from searchkit.index import ranking
 from searchkit.search import build
 
+_SAMPLE = 1000  # of a validation, where nobody says otherwise
 _DEPTH = 1000  # of a ranking, where the measure does not say where it stops
+_MEAN = "mean"
 
-Encode = Callable[[Sequence[str], Role], Vectors]
 Score = Callable[[Encode], dict[str, float]]
 """How one set is measured: an encoder to values by item."""
 
@@ -79,22 +80,23 @@ def _retrieval(collection: Collection, measure: str) -> Score:
 
 
 def validation(
-    sources: Sequence[str], *, sample: int, seed: int = 0
+    sources: Sequence[str], *, sample: int | None = None, seed: int = 0
 ) -> Callable[[Encode], dict[str, float]] | None:
     """How a variant in training is measured.
 
     Args:
         sources: labelled sets, each `<folder>@<split>`: which split must be said, lest the one
             that tunes be the one that reports.
-        sample: documents, texts or pairs of each set.
+        sample: documents, texts or pairs of each set; 1,000 by default.
         seed: of the sample.
 
     Returns:
         See `figures`; None if there are no sources.
 
     Raises:
-        BadInput: a source names no split; see also `open_measured`.
+        BadInput: a source names no split; see also `open_measured` and `figures`.
     """
+    sample = _SAMPLE if sample is None else sample
     rows = []
     for source in sources:
         folder, at, split = source.rpartition("@")
@@ -112,7 +114,14 @@ def figures(
     Args:
         sets: what `open_measured` gave.
         seed: of what a task draws.
+
+    Raises:
+        BadInput: a set has the name of the mean.
     """
+    if _MEAN in sets:
+        raise BadInput(
+            f"a set is called {_MEAN!r}, as the mean over all sets is; give its folder another name"
+        )
     scores = {name: scorer(one, measure, seed) for name, (one, measure) in sets.items()}
 
     def of(encode: Encode) -> dict[str, float]:
@@ -120,6 +129,6 @@ def figures(
         for name, score in scores.items():
             values = score(encode)
             found[name] = sum(values.values()) / len(values)
-        return {**found, "mean": sum(found.values()) / len(found)}
+        return {**found, _MEAN: sum(found.values()) / len(found)}
 
     return of

@@ -21,7 +21,7 @@ from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate import measures
 from searchkit.evaluate.runs import Run, load_run
 from searchkit.evaluate.suite import TASKS, TUNED, SetRow, Suite
-from searchkit.evaluate.tasks import reranking
+from searchkit.evaluate.tasks import clustering, reranking
 from searchkit.records import Judgement
 
 if TYPE_CHECKING:
@@ -126,6 +126,13 @@ def task_of(opened: EvaluationSet) -> str:
         labelled.RerankingSet: "reranking",
     }
     return kinds[type(opened)]
+
+
+def item_of(opened: EvaluationSet) -> str:
+    """What a score of an opened set belongs to, in the singular."""
+    if isinstance(opened, labelled.ClusteringSet) and opened.parts:
+        return clustering.PART
+    return str(catalog.load(TASKS, task_of(opened)).ITEM)
 
 
 def size(opened: EvaluationSet) -> str:

@@ -355,6 +355,27 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in stats.false_discovery_control(p_values, method="bh")]
 
 
+def corrected(p_values: Sequence[float], families: Sequence[str]) -> list[tuple[float, float]]:
+    """Holm's and Benjamini and Hochberg's values, of each p-value among those of its own family.
+
+    Args:
+        p_values: one a comparison, in any order.
+        families: the name of each comparison's.
+
+    Returns:
+        Both adjusted values of each comparison, in the same order.
+    """
+    members: dict[str, list[int]] = {}
+    for place, family in enumerate(families):
+        members.setdefault(family, []).append(place)
+    found = [(1.0, 1.0)] * len(p_values)
+    for places in members.values():
+        alike = [p_values[place] for place in places]
+        for place, *adjusted in zip(places, holm(alike), benjamini_hochberg(alike), strict=True):
+            found[place] = adjusted[0], adjusted[1]
+    return found
+
+
 def _spread(differences: Floats) -> Floats:
     """The standard deviation of each column of (Q, P); 0 where it is but rounding, or Q is 1."""
     if len(differences) == 1:

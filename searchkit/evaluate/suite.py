@@ -322,11 +322,12 @@ class _Reader(TomlFile):
         if "name" in row:
             own["label"] = row["name"]
         text = row["variant"]
-        if text.endswith(".json"):
-            text = str(self.place(text))
+        text = str(self.place(text)) if text.endswith(".json") else self.weights(text)
         # By its row, whose fields are checked.
         variant = Variant.from_row({**parse(text).to_row(), **shared, **own})
-        variant = replace(variant, base=self.base(variant.base))
+        variant = replace(
+            variant, base=self.base(variant.base), weights=self.weights(variant.weights)
+        )
         found["variants"].append(variant)
         return variant.name
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from searchkit.corpus.lines import shown
+from searchkit.encode import weights
 from searchkit.errors import BadInput, UnknownName
 
 _WORDS = {
@@ -22,8 +23,13 @@ class TomlFile:
 
     Args:
         path: of the file; paths in it are relative to it.
-        variables: what stands for ${NAME} in it; the environment by default.
+        variables: what stands for ${NAME} in it, as a command line defines them; the environment by
+            default.
         tables: names whose lists are tables, each under [[name]].
+
+    Attributes:
+        path: as above.
+        text: what `read` found in it.
     """
 
     def __init__(
@@ -33,8 +39,11 @@ class TomlFile:
         variables: Mapping[str, str] | None = None,
         tables: tuple[str, ...] = (),
     ) -> None:
-        self.path = path
+        self.path, self.text = path, ""
         self._variables = os.environ if variables is None else variables
+        self._remedy = "export it first"
+        if variables is not None:
+            self._remedy += ", or give it with -D {name}=VALUE"
         self._tables = tables
 
     def read(self) -> dict[str, Any]:
@@ -44,7 +53,8 @@ class TomlFile:
             BadInput: it cannot be read, or is not TOML.
         """
         try:
-            return tomllib.loads(self.path.read_text("utf-8"))
+            self.text = self.path.read_text("utf-8")
+            return tomllib.loads(self.text)
         except OSError as error:
             raise BadInput(f"cannot read {self.path}: {error.strerror or error}") from error
         except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -82,6 +92,13 @@ class TomlFile:
             raise self.wrong(f"{what} is {shown(values)}; it must be a list of strings")
         return list(values)
 
+    def whole_numbers(self, what: str, table: Mapping[str, Any]) -> list[int]:
+        """A list of whole numbers; one that is missing is empty."""
+        values = table.get(what, [])
+        if not isinstance(values, list) or not all(type(one) is int for one in values):
+            raise self.wrong(f"{what} is {shown(values)}; it must be a list of whole numbers")
+        return list(values)
+
     def place(self, text: str) -> Path:
         """A path, from where the file is."""
         return self.path.parent / Path(self.expanded(text)).expanduser()
@@ -92,13 +109,19 @@ class TomlFile:
         place = self.place(name)
         return str(place.resolve()) if place.is_dir() or place.suffix == ".gguf" else expanded
 
+    def weights(self, name: str) -> str:
+        """Trained weights: those in a folder are where the file says, others have a name."""
+        there = str(self.place(name)) if name else ""
+        return weights.absolute(there if weights.knows(there) else name)
+
     def expanded(self, text: str) -> str:
         """A text with the variables that it names put in."""
 
         def value(found: re.Match[str]) -> str:
             if found[1] not in self._variables:
                 raise self.wrong(
-                    f"{text!r} names {found[1]}, which the environment has not; export it first"
+                    f"{text!r} names {found[1]}, which the environment has not; "
+                    f"{self._remedy.format(name=found[1])}"
                 )
             return self._variables[found[1]]
 

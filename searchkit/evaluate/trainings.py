@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from os.path import commonprefix
 from typing import Any
@@ -16,20 +17,32 @@ def of(variants: Sequence[Variant]) -> dict[str, tuple[str, int | None]]:
     """By the name of each trained variant, its design and the seed of its training.
 
     Variants of one design were trained alike in all but the seed; it is called after what their
-    names have in common.
+    names have in common, or what they are. Where two designs would have one name, or one that of a
+    variant, they are called after all of theirs.
     """
+    named = {variant.name: variant for variant in variants}  # one may be given twice
     alike: dict[str, list[Variant]] = {}
-    for variant in variants:
-        if variant.trained is not None:
-            alike.setdefault(_but_for_seeds(variant, variant.trained), []).append(variant)
+    for variant in named.values():
+        if weights := variant.trained:
+            alike.setdefault(_but_for_seeds(variant, weights), []).append(variant)
+    labels = [_label(members) for members in alike.values()]
+    taken = Counter([*labels, *named])
     found: dict[str, tuple[str, int | None]] = {}
-    for members in alike.values():
+    for label, members in zip(labels, alike.values(), strict=True):
         names = [variant.name for variant in members]
-        shared = _SEED.sub("", commonprefix(names))  # noqa: RUF071 - not paths
-        for variant in members:
-            design = (shared or variant.design) if len(members) > 1 else variant.name
-            found[variant.name] = design, variant.seed
+        own = label in names  # then it was counted twice
+        design = label if taken[label] == 1 + own else " + ".join(names)
+        found |= {variant.name: (design, variant.seed) for variant in members}
     return found
+
+
+def _label(members: Sequence[Variant]) -> str:
+    """What variants that differ in their seed alone have in common, in a word."""
+    names = [variant.name for variant in members]
+    if len(names) == 1:
+        return names[0]
+    shared = _SEED.sub("", commonprefix(names))  # noqa: RUF071 - not paths
+    return shared or members[0].design
 
 
 def _but_for_seeds(variant: Variant, weights: Weights) -> str:

@@ -65,6 +65,11 @@ def recipe(row: Mapping[str, Any], base_hash: str, training: Mapping[str, Any]) 
     }
 
 
+def computed(found: Weights) -> dict[str, Any]:
+    """The recipe of a training, and its arithmetic, which a machine may choose."""
+    return {**_made(found), "arithmetic": found.training["facts"]["arithmetic"]}
+
+
 def refuse_other(folder: Path, variant: Variant, wanted: Mapping[str, Any]) -> None:
     """Refuse weights that lie where a training's shall be and are not what it would make.
 
@@ -94,11 +99,11 @@ def refuse_unlike(trained: Sequence[Trained]) -> None:
     Raises:
         BadInput: the message names two trainings, and what differs.
     """
-    first, usual = trained[0].system, _computed(trained[0].weights)
+    first, usual = trained[0].system, computed(trained[0].weights)
     of_regime: dict[str, tuple[str, dict[str, Any]]] = {}
     orders: dict[tuple[int, tuple[str, str]], tuple[str, str]] = {}
     for one in trained:
-        made, order = _computed(one.weights), one.weights.training["batches"]
+        made, order = computed(one.weights), one.weights.training["batches"]
         _refuse(one.system, first, differences(_but_for_regime(made), _but_for_regime(usual)))
         name, theirs = of_regime.setdefault(one.row.regime, (one.system, made))
         _refuse(one.system, name, differences(made, theirs))
@@ -108,11 +113,6 @@ def refuse_unlike(trained: Sequence[Trained]) -> None:
 
 def _made(found: Weights) -> dict[str, Any]:
     return recipe(found.row, found.base_hash, found.training)
-
-
-def _computed(found: Weights) -> dict[str, Any]:
-    """Its recipe and its arithmetic, which a machine may choose."""
-    return {**_made(found), "arithmetic": found.training["facts"]["arithmetic"]}
 
 
 def _refuse(one: str, other: str, differing: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from searchkit.evaluate.analysis import FamilyPair
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.grid import Cell, Column, Grid
 from searchkit.evaluate.numbers import counted, difference, fixed, p_value, signed
 from searchkit.evaluate.significance import CONFIDENCE
@@ -156,7 +156,7 @@ def _tested(family: Family, pairs: list[FamilyPair]) -> str:
     sets = counted(len(family.sets), "set")
     if not pairs:
         return f"With {sets} there is no test over sets."
-    least = pairs[0].least_p
+    least = min(pair.least_p for pair in pairs)  # of those that take part in all sets
     return (
         f"With {sets} no p can be below {p_value(least)}, and none below "
         f"{p_value(min(1.0, least * len(pairs)))} when corrected over "

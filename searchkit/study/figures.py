@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 
-from searchkit.evaluate.analysis import FamilyPair, over_sets, seed_spreads, set_means
+from searchkit.evaluate.analysis import seed_spreads
+from searchkit.evaluate.families import FamilyPair, over_sets
 from searchkit.evaluate.numbers import counted
 from searchkit.evaluate.results import Results
+from searchkit.evaluate.samples import set_means
 from searchkit.study import seeds
 from searchkit.study.record import Record
 

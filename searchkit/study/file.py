@@ -49,8 +49,9 @@ from searchkit.errors import UnknownName
 from searchkit.evaluate.toml_file import TomlFile
 from searchkit.study.study import PairsFrom, Row, Study, Training
 from searchkit.train.lora import Lora
-from searchkit.train.regimes import LORA, POOLING, UPPER
+from searchkit.train.regimes import DTYPES, LORA, POOLING, UPPER, refuse_unfit
 from searchkit.train.settings import Settings
+from searchkit.train.teacher import DISTILLATION
 
 SHIPPED = Path(__file__).parent / "study.toml"
 
@@ -77,7 +78,11 @@ _OF_ROW = {
     "query_template": str, "passage_template": str, "regime": str,
     "against": str,
 }  # fmt: skip
-_DISTILLATION = 0.5  # the teacher's share of the loss, where there is a teacher
+_NEEDS = {
+    "drop_leaks": "held_out",
+    "distillation": "teacher", "teacher_temperature": "teacher",
+    "validate_every": "validate", "validate_sample": "validate", "keep_best": "validate",
+}  # fmt: skip
 
 
 def read(path: Path, *, variables: Mapping[str, str] | None = None) -> Study:
@@ -118,6 +123,7 @@ class _Reader(TomlFile):
                 )
         return Study(
             path=self.path,
+            text=self.text,
             title=table.get("title", "A study"),
             seeds=self._seeds(table.get("seeds", [0])),
             baseline=baseline,
@@ -144,12 +150,14 @@ class _Reader(TomlFile):
     def _training(self, table: dict[str, Any]) -> Training:
         if not table["pairs"]:
             raise self.wrong("training has no pairs; name a file of them")
+        self._refuse_idle(table)
+        self._refuse_impossible(table)
         teacher = table.get("teacher", "")
         given = {name: table[name] for name in _OF_SETTINGS if name in table}
         given["warm_up"] = round(given.get("warm_up", 0.1) * table["steps"])
         given["keep_best"] = "mean" if given.get("keep_best") else None
-        given["dims"] = tuple(given.get("dims", ()))
-        given.setdefault("distillation", _DISTILLATION if teacher else 0.0)
+        given["dims"] = tuple(self.whole_numbers("dims", table))
+        given.setdefault("distillation", DISTILLATION if teacher else 0.0)
         rank = table.get("rank", Lora.rank)
         plain = ("at_most", "drop_leaks", "validate_sample", "engine", "dtype")
         return Training(
@@ -167,6 +175,28 @@ class _Reader(TomlFile):
             teacher=self._teacher(teacher),
             **{name: table[name] for name in plain if name in table},
         )
+
+    def _refuse_idle(self, table: Mapping[str, Any]) -> None:
+        """What does nothing without something else is a mistake, and nobody would notice."""
+        for name, other in _NEEDS.items():
+            if table.get(name) and not table.get(other):
+                raise self.wrong(
+                    f"training: {name} does nothing without {other}; name that, too, or leave it "
+                    "out"
+                )
+
+    def _refuse_impossible(self, table: Mapping[str, Any]) -> None:
+        """Values that `Settings` and `Lora` do not look at, or not as the file has them."""
+        for name in ("at_most", "validate_sample"):
+            if table.get(name, 1) < 1:
+                raise self.wrong(f"training: {name} is {table[name]}; it must be 1 or more")
+        if not 0 <= table.get("warm_up", 0) <= 1:
+            raise self.wrong(
+                f"training: warm_up is {table['warm_up']}, and a share of the steps; it must be "
+                "from 0 to 1"
+            )
+        if table.get("dtype") not in (None, *DTYPES):
+            raise self.wrong(f"no training in {table['dtype']}; take {' or '.join(DTYPES)}")
 
     def _pairs(self, given: Any) -> PairsFrom:
         row = {"path": given} if isinstance(given, str) else given
@@ -197,10 +227,12 @@ class _Reader(TomlFile):
         known = {one.name for one in fields(Variant)} - {"label"}
         own = {key: value for key, value in row.items() if key in known}
         variant = Variant.from_row({**design.to_row(), **shared, **own, "label": name})
+        regime = _regime({**training, **row})
+        refuse_unfit(variant, regime, training.get("engine"))
         return Row(
             name=name,
             variant=replace(variant, base=self.base(variant.base)),
-            regime=_regime({**training, **row}),
+            regime=regime,
             against=row["against"],
         )
 

@@ -76,7 +76,8 @@ def _made(results: Results, record: Record) -> Iterator[str]:
     )
     if record.notes:
         yield _said(record.notes)
-    yield "All trainings have in common:"
+    deviating = any(row.deviations for row in record.rows)
+    yield f"All trainings have in common{', but for deviations' if deviating else ''}:"
     yield bullets(f"{escaped(name)}: {code(str(one))}" for name, one in _flat(record.recipe))
     yield "Weights, by the hash of what was trained:"
     yield bullets(

@@ -10,7 +10,7 @@ from typing import Any
 from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
 from searchkit.files import write_text
-from searchkit.study.alike import Trained, recipe
+from searchkit.study.alike import Trained, computed
 from searchkit.study.study import Row, Study
 from searchkit.study.systems import untrained
 from searchkit.train import history
@@ -91,7 +91,7 @@ class Record:
         sources: of the pairs.
         kept: pairs, when those that are held out were left out.
         notes: what became of the pairs, a line each.
-        recipe: what all trainings have in common; see `alike.recipe`.
+        recipe: what all trainings have in common, but for what deviates; see `alike.computed`.
         versions: by package, of the trainings.
         trainings: in the order in which they were made.
     """
@@ -111,7 +111,7 @@ class Record:
 
 def record(study: Study, pairs: Pairs, trained: Sequence[Trained]) -> Record:
     """What there is to say once everything is trained."""
-    usual = next(one for one in trained if one.row.regime == study.training.regime)
+    usual = next(one for one in trained if one.row.name == study.baseline)
     return Record(
         title=study.title,
         baseline=study.baseline,
@@ -124,7 +124,7 @@ def record(study: Study, pairs: Pairs, trained: Sequence[Trained]) -> Record:
         ],
         kept=len(pairs.pairs),
         notes=pairs.notes,
-        recipe=recipe(usual.weights.row, usual.weights.base_hash, usual.weights.training),
+        recipe=computed(usual.weights),
         versions=usual.weights.training["versions"],
         trainings=[_training(one) for one in trained],
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from searchkit import places
-from searchkit.encode.blocks import BLOCK_TEXTS, Progress
+from searchkit.encode import blocks
 from searchkit.encode.embedder import TextEncoder
 from searchkit.errors import BadInput
 from searchkit.evaluate import results, runner
@@ -55,7 +55,7 @@ def run(study: Study, folder: Path, *, command: str, device: str | None, watcher
     outcome = runner.evaluate(suite, command=command, watcher=watcher, keep=lambda *_: None)
     results.save(folder, _with_origins(study, outcome.results))
     record.save(folder, record.record(study, pairs, trained))
-    write_text(folder / "study.toml", study.path.read_text("utf-8"))
+    write_text(folder / "study.toml", study.text)
     report(folder)
 
 
@@ -68,8 +68,8 @@ def report(folder: Path) -> Path:
     Raises:
         BadInput: the folder holds no study.
     """
-    text = page.render(results.load(folder), record.load(folder))
-    write_text(folder / PAGE, text)
+    told = record.load(folder)  # first, since its complaint says what fills such a folder
+    write_text(folder / PAGE, page.render(results.load(folder), told))
     return folder / PAGE
 
 
@@ -88,16 +88,10 @@ def _encode_in_turn(suite: Suite, watcher: Watcher) -> None:
 
 
 def _encode(encoder: TextEncoder, one: OpenSet, seed: int, watcher: Watcher) -> None:
-    everything = texts_of(one.data, seed)
-    total, done = sum(len(texts) for _, texts in everything), 0
-    watcher.begin(f"encoding {one.name}: {', '.join(encoder.names)}", total)
-    for role, texts in everything:
-        ordered = sorted(texts, key=len)  # so that engines that pad have little to pad
-        for start in range(0, len(ordered), BLOCK_TEXTS):
-            block = ordered[start : start + BLOCK_TEXTS]
-            encoder.encode_prepared(encoder.prepare(block, role))
-            done += len(block)
-            watcher.advance(Progress(done, total, 0, 0, 0.0, 0))
+    """Leave what a model makes of a set's texts to its memory."""
+    for role, texts in texts_of(one.data, seed):
+        watcher.begin(f"encoding {one.name}: {', '.join(encoder.names)}", len(texts))
+        blocks.vectors_of(encoder, encoder.names[0], texts, role, report=watcher.advance)
 
 
 def _with_origins(study: Study, found: Results) -> Results:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from searchkit.evaluate.analysis import FamilyPair
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.numbers import ALPHA, ALPHA_TEXT, counted, fixed, p_value, signed
 from searchkit.evaluate.significance import CONFIDENCE
 from searchkit.study.figures import BESIDE, DESIGNS, TRAINING, Family, Figures
+from searchkit.study.study import OTHER_BATCHES
 
 
 def opening(figures: Figures) -> str:
@@ -16,11 +17,12 @@ def opening(figures: Figures) -> str:
     others = [one for one in figures.others if systems[one].kind != "run"]
     beside = f", beside {_listed(others)}" if others else ""
     sets = sum(len(family.sets) for family in figures.families)
+    apart = [row.name for row in record.rows if OTHER_BATCHES in row.deviations]
+    but = f" (but for {_listed(apart)}, whose templates change the batches)" if apart else ""
     return (
         f"{counted(len(record.rows), 'design')} of embedders over one language model, "
         f"{record.base}, each trained with {counted(seeds, 'seed')}, shown the same {seen:,} pairs "
-        "in the same order for each seed, and compared on "
-        f"{counted(sets, 'set')}{beside}."
+        f"in the same order for each seed{but}, and compared on {counted(sets, 'set')}{beside}."
     )
 
 
@@ -64,12 +66,15 @@ def of_training(figures: Figures) -> Iterator[str]:
 
 
 def of_others(figures: Figures, other: str) -> Iterator[str]:
-    """For each family, the best of what was trained here beside another system."""
+    """For each family, the best of what was trained here beside another system.
+
+    Nothing is said of what takes part in some of its sets alone: others stand beside it there.
+    """
     for family in figures.families:
         pairs = [
             pair
             for pair in figures.pairs(BESIDE.format(other), family)
-            if pair.a in figures.trained
+            if pair.a in figures.trained and pair.sets == len(family.sets)
         ]
         if not pairs:
             continue

@@ -9,6 +9,9 @@ from searchkit.encode.variant import Variant
 from searchkit.train.lora import Lora
 from searchkit.train.settings import Settings
 
+OTHER_BATCHES = "templates, and so the order of batches"
+"""A deviation: templates lengthen texts, and batches are of like lengths."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -70,7 +73,7 @@ class Training:
         lora: likewise.
         teacher: `st:<folder>`; "" without one.
         validate: labelled sets, `<folder>@<split>`.
-        validate_sample: documents, texts or pairs of each.
+        validate_sample: documents, texts or pairs of each; None for as many as is usual.
         engine, dtype: see `regimes.open_trainee`; None for its own choice.
     """
 
@@ -83,7 +86,7 @@ class Training:
     drop_leaks: bool = False
     teacher: str = ""
     validate: tuple[str, ...] = ()
-    validate_sample: int = 1000
+    validate_sample: int | None = None
     engine: str | None = None
     dtype: str | None = None
 
@@ -94,6 +97,7 @@ class Study:
 
     Attributes:
         path: of the file.
+        text: of the file, as it was read.
         title: of its page.
         seeds: of trainings.
         baseline: the row that those are compared with that name no other.
@@ -105,6 +109,7 @@ class Study:
     """
 
     path: Path
+    text: str
     title: str
     seeds: tuple[int, ...]
     baseline: str
@@ -114,12 +119,16 @@ class Study:
     evaluation: Mapping[str, Any]
     variables: Mapping[str, str] | None = None
 
+    @property
+    def usual(self) -> Row:
+        """The baseline's row, which is done to as to most."""
+        return next(one for one in self.rows if one.name == self.baseline)
+
     def deviations(self, row: Row) -> tuple[str, ...]:
-        """What is done to a row otherwise than to the others; () for most."""
-        usual = next(one for one in self.rows if one.name == self.baseline)
+        """What is done to a row otherwise than to the baseline; () for most."""
         found = []
-        if row.regime != self.training.regime:
+        if row.regime != self.usual.regime:
             found.append(f"regime {row.regime}")
-        if row.templates != usual.templates:
-            found.append("templates, and so the order of batches")
+        if row.templates != self.usual.templates:
+            found.append(OTHER_BATCHES)
         return tuple(found)

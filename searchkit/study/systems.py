@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from searchkit.errors import BadInput
 from searchkit.evaluate.suite import Suite, hybrid_name, of_table
 from searchkit.study.study import Row, Study
 
@@ -33,19 +34,21 @@ def suite_of(study: Study, weights: Path | None = None) -> Suite:
             what is not trained yet, so that all else can be checked before.
 
     Raises:
-        BadInput, UnknownName: see `searchkit.evaluate.suite.read`.
+        BadInput: two systems go by one name; or see `searchkit.evaluate.suite.read`.
+        UnknownName: see there.
     """
     table = dict(study.evaluation)
-    given = table.get("system", [])
-    # What is no list of tables is refused with the rest of the suite.
-    tables = isinstance(given, list) and all(isinstance(row, dict) for row in given)
-    if tables:
+    given, variants = table.get("system", []), table.get("variants", {})
+    # What is no list of tables, or no table, is refused with the rest of the suite.
+    if isinstance(given, list) and all(isinstance(row, dict) for row in given):
         others = [row for row in given if "hybrid" not in row]
         table["system"] = [*others, *_of_rows(study, weights), *_hybrids(study)]
-    base = study.rows[0].variant
-    shared = {"base": base.base, "max_tokens": base.max_tokens}
-    table["variants"] = {**shared, **table.get("variants", {})}
-    return of_table(table, study.path, variables=study.variables)
+    if isinstance(variants, dict):
+        base = study.rows[0].variant
+        table["variants"] = {"base": base.base, "max_tokens": base.max_tokens, **variants}
+    suite = of_table(table, study.path, variables=study.variables)
+    _refuse_shared_names(study, suite)
+    return suite
 
 
 def origins(study: Study) -> dict[str, Origin]:
@@ -62,6 +65,16 @@ def untrained(study: Study) -> dict[str, str]:
     """By row, the system that is the same design untrained."""
     rows = study.rows if study.untrained else ()
     return {row.name: row.untrained for row in rows if not row.variant.trainable}
+
+
+def _refuse_shared_names(study: Study, suite: Suite) -> None:
+    """All seeds of a design become one system, and no other may go by the name that it then has."""
+    designs = dict.fromkeys(origin.design for origin in origins(study).values())
+    if shared := [name for name in designs if name in suite.order]:
+        raise BadInput(
+            f"{study.path}: two systems are called {shared[0]!r}, one of them all seeds of a "
+            "design together; give one of them another name"
+        )
 
 
 def _of_rows(study: Study, weights: Path | None) -> list[dict[str, Any]]:
@@ -98,9 +111,9 @@ def _hybrids(study: Study) -> list[dict[str, Any]]:
 
 
 def _trained_in(row: Mapping[str, Any], study: Study) -> dict[str, Row]:
-    """The rows of the study that a hybrid is of."""
-    parts = row["hybrid"] if isinstance(row["hybrid"], list) else []
-    return {one.name: one for one in study.rows if one.name in parts}
+    """The rows of the study that a hybrid is of; none where it is written as no hybrid is."""
+    written = isinstance(row["hybrid"], list) and isinstance(row.get("name", ""), str)
+    return {one.name: one for one in study.rows if one.name in row["hybrid"]} if written else {}
 
 
 def _parts(row: Mapping[str, Any], trained: Mapping[str, Row], seed: int) -> list[str]:

@@ -24,7 +24,7 @@ def described(figures: Figures) -> Grid:
         ),
         caption=(
             "Options: what else is not as it is by default. Deviations: what was done to a design "
-            "otherwise than to the others."
+            "otherwise than to the baseline."
         ),
     )
 

@@ -28,7 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from searchkit import files
-from searchkit.encode.blocks import BLOCK_TEXTS, Progress
+from searchkit.encode import blocks
+from searchkit.encode.blocks import Progress
 from searchkit.errors import BadInput
 from searchkit.index import ranking
 from searchkit.index.text import bm25
@@ -196,24 +197,7 @@ def encoding(encoder: "TextEncoder", watcher: Watcher) -> Encode:
         watcher.begin(
             f"encoding {name}: {'queries' if role == 'query' else 'passages'}", len(texts)
         )
-        vectors = np.empty((len(texts), encoder.dimension(name)), np.float32)
-        # Neighbours in length, so that engines that pad have little to pad.
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        done = Progress(0, len(texts), 0, 0, 0.0, 0)
-        start = time.perf_counter()
-        for first in range(0, len(order), BLOCK_TEXTS):
-            rows = order[first : first + BLOCK_TEXTS]
-            prepared = encoder.prepare([texts[row] for row in rows], role)
-            encoded = encoder.encode_prepared(prepared)
-            vectors[rows] = encoded.vectors[name]
-            done = replace(
-                done,
-                texts=done.texts + len(rows),
-                tokens=done.tokens + encoded.tokens,
-                truncated=done.truncated + encoded.truncated,
-                seconds=time.perf_counter() - start,
-            )
-            watcher.advance(done)
+        vectors, done = blocks.vectors_of(encoder, name, texts, role, report=watcher.advance)
         if done.truncated:
             watcher.say(
                 f"{name}: {done.truncated:,} of {len(texts):,} texts have over "

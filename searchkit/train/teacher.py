@@ -7,6 +7,8 @@ from searchkit.encode.embedder import Vectors
 from searchkit.encode.reference import ReferenceEmbedder, parse
 from searchkit.train.learner import Teacher
 
+DISTILLATION = 0.5  # its share of the loss, where nobody says otherwise
+
 
 def open_teacher(given: str, memories: Path, *, device: str | None = None) -> tuple[Teacher, str]:
     """A reference embedder as a teacher; what it computed before is remembered.

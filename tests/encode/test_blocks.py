@@ -367,3 +367,18 @@ def test_blocks_that_an_index_holds_are_forgotten(encoder, open_tiny, tmp_path):
     watched = Watched(other)
     encode(watched, texts, tmp_path)
     assert watched.computed == 0
+
+
+@pytest.mark.parametrize(("size", "blocks_end"), [(0, []), (1, [1]), (5, [2, 4, 5])])
+def test_vectors_in_memory_are_those_of_all_texts_in_their_order(
+    encoder, monkeypatch, size, blocks_end
+):
+    monkeypatch.setattr(blocks, "BLOCK_TEXTS", 2)
+    texts, told = [text for _, text in corpus(size)], []
+    vectors, done = blocks.vectors_of(encoder, DESIGN, texts, "passage", report=told.append)
+    expected = encoder.encode(texts)
+    assert vectors.dtype == np.float32 and vectors.shape == (size, 32)
+    np.testing.assert_allclose(vectors, expected.vectors[DESIGN], rtol=0, atol=1e-6)
+    assert [progress.texts for progress in told] == blocks_end
+    assert (done.texts, done.total, done.resumed) == (size, size, 0)
+    assert (done.tokens, done.truncated) == (expected.tokens, expected.truncated)

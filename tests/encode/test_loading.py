@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from searchkit import catalog, places
-from searchkit.encode import embedder
+from searchkit.encode import embedder, language_models, weights
 from searchkit.encode.engines import packed
-from searchkit.encode.loading import every_design, load_unproven, open_embedders
+from searchkit.encode.loading import every_design, load_unproven, open_embedders, remember
 from searchkit.encode.variant import ATTENTION, POOLING, parse
 from searchkit.errors import BadInput, BrokenPromise, NeedsTraining, UnknownName
 
@@ -114,3 +114,33 @@ def test_unknown_choices_are_refused_in_a_line(variants, how, error, words):
     with pytest.raises(error, match=words) as refusal:
         next(open_embedders(variants("mean-causal"), **how))
     assert "\n" not in str(refusal.value)
+
+
+def test_weights_are_read_with_the_model_and_not_again(tiny_model, tmp_path, monkeypatch):
+    """Nor would an embedder go by weights that were trained again since it has loaded its own."""
+    variant = parse("last_layer-bidirectional", base=str(tiny_model("llama")))
+    base = language_models.resolve(variant.base)
+    _, pooling = embedder.pooling_of(variant, base)
+    weights.write(
+        tmp_path / "mine",
+        row=variant.to_row(),
+        base=base.name,
+        base_hash=base.hash,
+        factors={},
+        alpha=1.0,
+        dropout=0.0,
+        pooling=pooling.state_dict(),
+        training={},
+    )
+    one = parse(str(tmp_path / "mine"))
+    (opened,) = remember([one], tmp_path / "memories", device="cpu", dtype="float32")
+    opened.encode(TEXTS)
+    facts = opened.facts("mine")
+
+    def resolve(name):
+        raise AssertionError(f"{name} was read")
+
+    monkeypatch.setattr(weights, "resolve", resolve)
+    opened.encode(["Another text.", *TEXTS])
+    assert opened.unknown_tokens(opened.prepare(TEXTS, "passage")) == 0
+    assert opened.facts("mine") == facts

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from searchkit.evaluate.analysis import SeedSpread, analyse, over_sets, seed_spreads, set_means
+from searchkit.evaluate.analysis import SeedSpread, analyse, seed_spreads
+from searchkit.evaluate.families import over_sets
 from searchkit.evaluate.results import Results, SetFacts, SystemFacts
+from searchkit.evaluate.samples import set_means
 from searchkit.evaluate.significance import benjamini_hochberg, holm, paired, signed_rank
 
 

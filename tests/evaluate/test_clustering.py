@@ -65,9 +65,9 @@ def test_parts_are_clustered_one_by_one_by_v_measure():
     by_hand = 2 * homogeneity * completeness / (homogeneity + completeness)
     assert found == {
         "V-measure": {
-            "resampling 1": pytest.approx(1),
-            "resampling 2": pytest.approx(by_hand),
-            "resampling 3": 1,
+            "part 1": pytest.approx(1),
+            "part 2": pytest.approx(by_hand),
+            "part 3": 1,
         }
     }
 

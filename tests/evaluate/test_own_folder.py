@@ -1,7 +1,9 @@
 """An index is evaluated by queries made of its own documents, and the best system is picked."""
 
+import importlib.util
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -183,6 +185,42 @@ class TestSuite:
             sets = sets_of(suite_of(index, seed=seed)[0])
             texts.append([query.text for query in sets["handbook-sentence"].queries])
         assert texts[0] == texts[2] != texts[1]
+
+
+def test_the_agreement_that_is_quoted_is_the_published_one():
+    """As the benchmark words it: of a kind, over the collections that have both kinds."""
+    root = Path(__file__).parents[2]
+    spec = importlib.util.spec_from_file_location("bench", root / "benchmarks" / "known_items.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    page = (root / "searchkit" / "evaluate" / "README.md").read_text("utf-8")
+    table = page.partition("| collection | by titles | by sentences | both |")[2].split("\n\n")[0]
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in table.strip().splitlines()[1:]]
+    *collections, (_, *means) = rows
+    kinds = ("title", "sentence", "both")
+    taus = {
+        kind: {
+            name.lower(): float(cells[place])
+            for name, *cells in collections
+            if len(cells) > place and re.fullmatch(r"[\d.]+", cells[place])
+        }
+        for place, kind in enumerate(kinds)
+    }
+    assert list(taus["sentence"]) == ["scifact", "cranfield", "cacm", "medquad"]
+    published = {}
+    for kind, said in zip(kinds, means, strict=True):
+        tau, low, high = map(
+            float, re.fullmatch(r"([\d.]+) \(([\d.]+) to ([\d.]+)\)", said).groups()
+        )
+        assert tau == pytest.approx(sum(taus[kind].values()) / len(taus[kind]), abs=6e-4)
+        systems = tuple(map(str, range(10)))
+        published[kind] = known_items.Agreement(tau, low, high, taus[kind], systems)
+    assert benchmark.quoted(published) == own_folder.AGREEMENT
+    of_both = taus["both"]
+    assert f"On {len(of_both)} judged collections ({', '.join(of_both)})" in own_folder.AGREEMENT
+    for kind in ("title", "sentence"):
+        mean = sum(taus[kind][name] for name in of_both) / len(of_both)
+        assert f"{mean:.2f} by {kind}s" in own_folder.AGREEMENT
 
 
 class TestOtherCorpora:

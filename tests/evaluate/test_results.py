@@ -196,7 +196,8 @@ class TestDamage:
         (folder / "provenance.json").unlink()
         assert said() == (
             f"cannot read {folder}/provenance.json ([Errno 2] No such file or directory: "
-            f"'{folder}/provenance.json'); results are what searchkit eval --output wrote"
+            f"'{folder}/provenance.json'); results are what searchkit eval --output or "
+            "searchkit study run wrote"
         )
 
     @pytest.mark.parametrize("name", ["provenance.json", "explorer/toy.json"])

@@ -17,7 +17,7 @@ from scipy import stats
 
 from searchkit.corpus import labelled
 from searchkit.corpus.collection import open_collection
-from searchkit.encode import loading
+from searchkit.encode import blocks, loading
 from searchkit.encode.variant import parse
 from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate import measures, runner
@@ -428,7 +428,7 @@ class TestWhatIsRemembered:
                 if not self.left:
                     raise KeyboardInterrupt
 
-        monkeypatch.setattr(runner, "BLOCK_TEXTS", 16)
+        monkeypatch.setattr(blocks, "BLOCK_TEXTS", 16)
         suite = make("sts", "reranking")
         with pytest.raises(KeyboardInterrupt):
             runner.evaluate(suite, watcher=Killer())
@@ -444,7 +444,7 @@ class TestWhatIsRemembered:
         assert results.scores == expected.scores
 
     def test_a_memory_with_half_of_its_blocks_is_completed(self, make, home, monkeypatch, computed):
-        monkeypatch.setattr(runner, "BLOCK_TEXTS", 16)
+        monkeypatch.setattr(blocks, "BLOCK_TEXTS", 16)
         suite = make("sts", "reranking")
         first = runner.evaluate(suite).results.scores
         memory = home / "evaluations/memories"

@@ -5,9 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from searchkit.corpus.collection import Collection
-from searchkit.corpus.labelled import PairSet, RerankingSet
+from searchkit.corpus.labelled import ClusteringSet, LabelledText, PairSet, RerankingSet
 from searchkit.errors import BadInput
-from searchkit.evaluate.sets import open_one, size, task_of, texts_of
+from searchkit.evaluate.sets import item_of, open_one, size, task_of, texts_of
 from searchkit.evaluate.suite import SetRow
 from searchkit.records import Judgement
 
@@ -118,3 +118,10 @@ def test_a_set_that_is_not_there_or_not_pinned_is_told_in_a_line(tmp_path):
         open_one(SetRow(source=str(tmp_path / "nope")))
     with pytest.raises(BadInput, match=r"^hub:mteb/stsb is not pinned: it names no revision"):
         open_one(SetRow(source="hub:mteb/stsb"))
+
+
+def test_an_item_of_a_clustering_is_a_resampling_or_a_part():
+    """Resamplings share their texts, and are warned of; parts are of texts of their own."""
+    texts = tuple(LabelledText(str(number), "a text", label) for number, label in enumerate("abab"))
+    assert item_of(ClusteringSet("toy", "test", texts)) == "resampling"
+    assert item_of(ClusteringSet("toy", "test", texts, parts=((0, 1), (2, 3)))) == "part"

@@ -14,6 +14,7 @@ from searchkit.evaluate.significance import (
     ALPHA,
     benjamini_hochberg,
     bootstrap_means,
+    corrected,
     detectable,
     effect_size,
     expanded,
@@ -305,6 +306,17 @@ def test_five_items_can_detect_nothing():
     assert detectable(np.zeros((6, 1))) == 0
     assert paired([1] * 5, [0] * 5).p == 2 / 32 > ALPHA
     assert paired([1] * 6, [0] * 6).p == 2 / 64 < ALPHA
+
+
+def test_families_are_corrected_one_by_one():
+    p_values = [0.03, 0.01, 0.04, 0.02]
+    assert corrected(p_values, ["a", "b", "a", "a"]) == [
+        pytest.approx((0.06, 0.04)),
+        (0.01, 0.01),
+        pytest.approx((0.06, 0.04)),
+        pytest.approx((0.06, 0.04)),
+    ]
+    assert corrected([], []) == []
 
 
 def test_holm_by_hand():

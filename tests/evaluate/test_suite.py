@@ -4,7 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from searchkit.encode import weights
 from searchkit.encode.variant import Variant, parse
 from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate.suite import HUB, TUNED, SetRow, Suite, hybrid_name, read
@@ -222,6 +224,28 @@ class TestReading:
         assert variant == Variant(
             attention="causal", pooling="mean", max_tokens=12, dimension=4, label="small"
         )
+
+    def test_trained_weights_are_beside_the_suite(self, write, tmp_path, monkeypatch):
+        """Wherever an index that remembers them is searched from."""
+        variant = parse("mean-causal")
+        weights.write(
+            tmp_path / "suites" / "mine",
+            row=variant.to_row(),
+            base=variant.base,
+            base_hash="0" * 64,
+            factors={"layers.0.mlp.up_proj": (torch.ones(2, 4), torch.ones(4, 2))},
+            alpha=4.0,
+            dropout=0.0,
+            pooling={},
+            training={},
+        )
+        rows = ('variant = "suites/mine"', 'variant = "mean-causal"\nweights = "suites/mine"')
+        path = write("", systems="".join(f"[[system]]\n{row}\n" for row in rows))
+        for folder in (tmp_path, tmp_path / "suites"):
+            monkeypatch.chdir(folder)
+            found = [(one.name, one.weights) for one in read(path).variants]
+            there = str(tmp_path / "suites" / "mine")
+            assert found == [("mine", there), ("mean-causal", there)]
 
     def test_a_base_that_is_no_folder_is_a_name(self, write, tmp_path, monkeypatch):
         monkeypatch.setenv("BASE", "smollm2-135m")

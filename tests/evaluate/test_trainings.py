@@ -60,3 +60,25 @@ def test_names_with_nothing_in_common_are_called_after_what_they_are(trained):
 
 def test_an_untrained_variant_has_no_training():
     assert trainings.of([parse("mean-causal")]) == {}
+
+
+def test_two_recipes_have_two_names(trained):
+    """Where what names have in common, or what variants are, is common to both."""
+    variants = [trained("first", 0), trained("second", 1)]
+    variants += [trained("third", 0, rate=0.2), trained("other", 1, rate=0.2)]
+    assert [design for design, _ in trainings.of(variants).values()] == [
+        "first + second", "first + second", "third + other", "third + other"
+    ]  # fmt: skip
+    alike = [trained("mine-0", 0), trained("mine-1", 1), trained("mine", 0, rate=0.2)]
+    found = {name: design for name, (design, _) in trainings.of(alike).items()}
+    assert found == {"mine-0": "mine-0 + mine-1", "mine-1": "mine-0 + mine-1", "mine": "mine"}
+
+
+def test_a_design_has_not_the_name_of_a_variant_that_nobody_trained(trained):
+    variants = [trained("first", 0), trained("second", 1), parse("mean-causal")]
+    assert {design for design, _ in trainings.of(variants).values()} == {"first + second"}
+
+
+def test_a_variant_that_is_named_twice_is_one(trained):
+    one = trained("mine-0", 0)
+    assert trainings.of([one, one]) == {"mine-0": ("mine-0", 0)}

@@ -73,6 +73,9 @@ design = "mean-causal"
 """
 
 
+IDLE = "training: {} does nothing without {}; name that, too, or leave it out"
+
+
 @pytest.fixture
 def write(tmp_path):
     def write_(text):
@@ -145,7 +148,36 @@ def test_what_a_file_need_not_say(write):
         (
             '["faq.jsonl"]',
             "['${NO}/x']",
-            "'${NO}/x' names NO, which the environment",
+            "'${NO}/x' names NO, which the environment has not; export it first, or give it with "
+            "-D NO=VALUE",
+        ),
+        ("steps = 10", "steps = 10\nrank = 0", "rank is 0; it must be 1 or more"),
+        ("steps = 10", "steps = 10\nalpha = nan", "alpha is nan; it must be above 0, and finite"),
+        ("steps = 10", "steps = 10\ndropout = 2", "dropout is 2; it must be 0 or more, and below"),
+        ("steps = 10", "steps = 10\nfrom_layer = -3", "additions from layer -3 on; the first"),
+        ("steps = 10", "steps = 10\nwarm_up = nan", "training: warm_up is nan, and a share of the"),
+        ("steps = 10", "steps = 10\nat_most = 0", "training: at_most is 0; it must be 1 or more"),
+        ("steps = 10", "steps = 10\ndims = ['8']", "dims is ['8']; it must be a list of whole"),
+        (
+            "steps = 10",
+            "steps = 10\ndtype = 'int8'",
+            "no training in int8; take float32 or bfloat16",
+        ),
+        ("steps = 10", "steps = 10\nengine = 'slow'", "no engine is called 'slow'; there are: "),
+        (
+            "steps = 10",
+            "steps = 10\nvalidate = ['x@dev']\nvalidate_sample = 0",
+            "training: validate_sample is 0; it must be 1 or more",
+        ),
+        ("steps = 10", "steps = 10\nkeep_best = true", IDLE.format("keep_best", "validate")),
+        ("steps = 10", "steps = 10\nvalidate_every = 5", IDLE.format("validate_every", "validate")),
+        ("steps = 10", "steps = 10\ndistillation = 0.5", IDLE.format("distillation", "teacher")),
+        ("steps = 10", "steps = 10\ndrop_leaks = true", IDLE.format("drop_leaks", "held_out")),
+        ("steps = 10", "steps = 10\nregime = 'pooling'", "a has a pooling without weights, so"),
+        (
+            '"mean-causal"',
+            '"model4"\nregime = "pooling"',
+            "a reads the states of all tokens, which pooling alone does not keep; take the regime",
         ),
         ('name = "a"', "", "a variant has no 'name'; write it"),
         ('name = "a"', 'name = "a/b"', "'a/b' cannot name a variant, whose weights are in a"),
@@ -168,6 +200,28 @@ def test_mistakes_are_named(write, old, new, said):
         read(path, variables={})
     assert str(refusal.value).startswith(f"{path}: {said}")
     assert "\n" not in str(refusal.value)
+
+
+def test_a_study_of_another_regime_deviates_in_none(write):
+    """Rows are compared with the baseline, whatever `training` says."""
+    rows = '"model3"\nregime = "pooling"\n[[variant]]\nname = "b"\ndesign = "model5"'
+    study = read(write(LEAST.replace('"mean-causal"', rows)))
+    first, second = study.rows
+    assert study.usual == first
+    assert (study.deviations(first), study.deviations(second)) == ((), ("regime lora",))
+
+
+def test_what_a_file_turns_off_needs_nothing(write):
+    off = "drop_leaks = false\nkeep_best = false\ndistillation = 0\n"
+    study = read(write(LEAST.replace("[training]\n", f"[training]\n{off}")))
+    assert study.training.settings.distillation == 0
+
+
+def test_the_file_is_remembered_as_it_was_read(write):
+    path = write(LEAST)
+    study = read(path)
+    path.write_text("changed since")
+    assert study.text == LEAST
 
 
 def test_two_rows_of_one_name_are_refused(write):

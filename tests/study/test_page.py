@@ -5,6 +5,7 @@ import re
 import pytest
 
 from searchkit.study.page import render
+from searchkit.study.study import OTHER_BATCHES
 
 DESIGNS = {"a-0": ("a", 0), "a-1": ("a", 1), "b-0": ("b", 0), "b-1": ("b", 1)}
 KINDS = {"bm25": "bm25"}
@@ -137,3 +138,37 @@ def test_each_group_of_designs_has_a_section(evaluation, recorded):
     first, second = page.partition("## Against `b`")[::2]
     assert "## Against `a`" in first and "`b - a`" in first and "`c - " not in first
     assert "`c - b` | -0.100 (.500) |" in second
+
+
+def test_designs_with_other_templates_are_said_to_have_other_batches(evaluation, recorded):
+    scores = {name: {"a": [0.1], "b": [0.5]} for name in ("isles", "coast")}
+    page = render(
+        evaluation(scores), recorded(["a", "b"], seeds=(0,), deviations={"b": [OTHER_BATCHES]})
+    )
+    assert (
+        "shown the same 32 pairs in the same order for each seed (but for b, whose templates "
+        "change the batches), and compared on 2 sets." in page
+    )
+    assert "All trainings have in common, but for deviations:" in page
+
+
+def test_nothing_is_said_of_a_family_where_the_other_takes_part_in_some_sets(evaluation, recorded):
+    """Of six sets, bm25 has two, and a hybrid with it as many."""
+    scores = {
+        f"set{number}": {
+            "a": [0.2],
+            "b": [0.3],
+            **({"bm25": [0.1], "h": [0.9]} if number < 2 else {}),
+            "minilm": [0.4],
+        }
+        for number in range(6)
+    }
+    kinds = {"bm25": "bm25", "h": "hybrid", "minilm": "reference"}
+    page = render(
+        evaluation(scores, designs={"h": ("h", 0), "a": ("a", 0), "b": ("b", 0)}, kinds=kinds),
+        recorded(["a", "b"], seeds=(0,)),
+    )
+    bm25, minilm = page.partition("## Beside `bm25`")[2].partition("## Beside `minilm`")[::2]
+    assert "the best is" not in bm25
+    assert "- retrieval (6 sets, nDCG@10): the best is b, -0.100 from minilm" in minilm
+    assert "With 6 sets no p can be below .031" in minilm

@@ -31,6 +31,7 @@ def ran(tmp_path_factory, data, tiny_model, studied):
 
     def load(variant, *arguments, **options):
         loaded.append(variant.name)
+        found.file.write_text(f"{studied()}# changed since", encoding="utf-8")
         return load_engine(variant, *arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -40,7 +41,12 @@ def ran(tmp_path_factory, data, tiny_model, studied):
         patch.setenv("BASE", str(tiny_model("llama")))
         assert main(["study", "run", str(found.file), "-o", str(found.out)]) == 0
     found.loaded = loaded
+    found.kept = (found.out / "study.toml").read_text("utf-8")
     return found
+
+
+def test_the_file_is_kept_as_it_was_read(ran, studied):
+    assert ran.kept == studied() != ran.file.read_text("utf-8")
 
 
 def test_every_row_is_trained_with_every_seed(ran):
@@ -94,6 +100,8 @@ def test_the_page_says_what_was_done(ran):
         "## Beside `bm25`",
         "`${DATA}/faq.jsonl`: 40, CC0 1.0, `",
         "`${DATA}/faq2.jsonl`: 40, licence not named, `",
+        "All trainings have in common:",
+        "- engine: `packed`\n- dtype: `float32`\n",
         f"searchkit study run {ran.file} -o {ran.out}",
     ):
         assert said in page
@@ -129,7 +137,9 @@ def test_the_page_is_drawn_again_from_what_was_saved(ran, tmp_path, monkeypatch)
 
 def test_a_folder_without_a_study_is_refused(tmp_path, capsys):
     assert main(["study", "report", str(tmp_path)]) == 1
-    assert "results are what searchkit eval --output wrote" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"{tmp_path}/study.json" in error
+    assert "name a folder that searchkit study run filled" in error
 
 
 @pytest.mark.parametrize(
@@ -174,7 +184,10 @@ def test_variables_come_from_the_command_line(write_study, tmp_path, monkeypatch
     monkeypatch.delenv("DATA")
     command = ["study", "run", str(file), "-o", str(tmp_path / "out")]
     assert main(command) == 1
-    assert "names DATA, which the environment has not" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert (
+        "names DATA, which the environment has not; export it first, or give it with -D " in error
+    )
     assert main([*command, "-D", f"DATA={data}"]) == 1
     assert "no system is called 'bm52'" in capsys.readouterr().err
     assert main([*command, "-D", "DATA"]) == 1

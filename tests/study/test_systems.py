@@ -117,3 +117,43 @@ def test_mistakes_are_those_of_a_suite(study, old, new, said):
         suite_of(study(STUDY.replace(old, new)))
     assert said in str(refusal.value)
     assert str(refusal.value).startswith(f"{study().path}: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ('name = "b"', 'name = "bm25"', "bm25"),
+        ('name = "b"', 'name = "elsewhere"', "elsewhere"),
+        ('name = "b"', 'name = "a-untrained"', "a-untrained"),
+        ('name = "b"', 'name = "a-0"', "a-0"),
+        ('{ name = "both", h', '{ name = "elsewhere", h', "elsewhere"),
+        ('{ name = "both", h', '{ name = "a-untrained", h', "a-untrained"),
+    ],
+)
+def test_what_seeds_are_averaged_under_is_the_name_of_nothing_else(study, old, new, name):
+    text = STUDY.replace('["a", "b"]', '["bm25", "a"]').replace(old, new)
+    with pytest.raises(BadInput) as refusal:
+        suite_of(study(text))
+    assert str(refusal.value).endswith(
+        f"study.toml: two systems are called {name!r}, one of them all seeds of a design together; "
+        "give one of them another name"
+    )
+
+
+def test_a_row_and_a_hybrid_do_not_share_a_name(study):
+    text = STUDY.replace('name = "b"', 'name = "both"').replace('["a", "b"]', '["bm25", "a"]')
+    with pytest.raises(BadInput, match="two systems are called 'both-0'"):
+        suite_of(study(text))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[evaluation]", "[evaluation]\nvariants = ['x']", "the suite: variants is ['x']; it must"),
+        ('{ name = "both",', "{ name = 3,", "a hybrid: name is 3; it must be a string"),
+    ],
+)
+def test_values_of_other_types_are_refused_as_those_of_a_suite(study, old, new, said):
+    with pytest.raises(BadInput) as refusal:
+        suite_of(study(STUDY.replace(old, new)))
+    assert said in str(refusal.value)

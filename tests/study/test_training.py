@@ -30,9 +30,16 @@ def test_a_teacher_is_part_of_what_is_the_same_for_all(train):
         assert taught == ReferenceEmbedder("minilm", folder).facts("minilm")["base_hash"]
 
 
-def test_validation_names_a_split(train, data):
+def test_validation_names_a_split(train, tmp_path):
     with pytest.raises(BadInput, match=r"likeness names no split to validate on; write .*@dev$"):
         train(validate='["${DATA}/sets/likeness"]')
+    assert not (tmp_path / "w").exists()  # before the first step
+
+
+def test_a_teacher_that_is_none_is_refused_before_the_first_step(train, tmp_path):
+    with pytest.raises(BadInput, match="is not a sentence-transformers directory"):
+        train('teacher = "st:nowhere"')
+    assert not (tmp_path / "w").exists()
 
 
 def test_pairs_that_are_held_out_are_left_out_or_refused(write_study, write_data, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchkit.encode import loading
+from searchkit.encode import blocks, loading
 from searchkit.encode.variant import parse
 from searchkit.errors import BadInput
 from searchkit.records import Pair
@@ -361,7 +361,7 @@ class TestEncoding:
         return open_
 
     def test_gives_the_vectors_in_the_order_of_the_texts(self, embedder, monkeypatch):
-        monkeypatch.setattr(mining, "BLOCK_TEXTS", 3)
+        monkeypatch.setattr(blocks, "BLOCK_TEXTS", 3)
         told = []
         watcher = Watcher()
         watcher.advance = lambda progress: told.append((progress.texts, progress.total))

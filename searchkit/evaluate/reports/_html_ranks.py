@@ -9,7 +9,8 @@ systems depends on which others are in the comparison).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from searchkit.evaluate.analysis import Analysis, FamilyPair
+from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.numbers import ALPHA, counted, p_value
 from searchkit.evaluate.reports._html_elements import (
     Markup,

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from searchkit.evaluate.analysis import Analysis, FamilyPair
+from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.results import Results
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from searchkit.evaluate.analysis import Analysis, FamilyPair
+from searchkit.evaluate.analysis import Analysis
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.numbers import (
     ALPHA,
     ALPHA_TEXT,

@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterable
 from dataclasses import astuple, fields
 
-from searchkit.evaluate.analysis import Analysis, FamilyPair, Pair
+from searchkit.evaluate.analysis import Analysis, Pair
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.reports import _rows
 from searchkit.evaluate.results import Results
 

@@ -26,7 +26,7 @@ from searchkit.corpus.labelled import ClusteringSet
 from searchkit.errors import BadInput
 from searchkit.evaluate.tasks._encoding import Encode, Vectors, vectors_of
 
-ITEM = "resampling"
+ITEM, PART = "resampling", "part"  # the second of a set that comes in parts
 MEASURES = ("V-measure",)
 POOL = 2_048
 DRAWS = 16_384
@@ -61,7 +61,7 @@ def score(
         resamplings: how many. Neither this nor `pool` nor `draws` matters to a set in parts.
 
     Returns:
-        The V-measure, in [0, 1], by part or resampling, as "resampling 1".
+        The V-measure, in [0, 1], by "part 1" and so on, or else by "resampling 1".
 
     Raises:
         BadInput: an unknown measure, or texts of one label only.
@@ -89,7 +89,7 @@ def score(
     for number, (rows, k) in enumerate(zip(drawn, clusters, strict=True), start=1):
         points = np.stack([vectors[data.texts[row].text] for row in rows])
         found = _clustered(points, k, batch, _MTEB_SEED + seed)
-        v_measures[f"resampling {number}"] = _v_measure(labels[rows], found)
+        v_measures[f"{PART if data.parts else ITEM} {number}"] = _v_measure(labels[rows], found)
     return {name: v_measures for name in measures}
 
 

@@ -5,7 +5,8 @@ import io
 import json
 from dataclasses import fields
 
-from searchkit.evaluate.analysis import FamilyPair, Pair
+from searchkit.evaluate.analysis import Pair
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.reports import csv as report
 from searchkit.evaluate.reports import json as json_report
 

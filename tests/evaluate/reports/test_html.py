@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from searchkit.evaluate.analysis import Analysis, FamilyPair, Pair
+from searchkit.evaluate.analysis import Analysis, Pair
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.reports import _html_explorer, _html_pareto, _html_ranks
 from searchkit.evaluate.reports._html_elements import breakable, element, shorten
 from searchkit.evaluate.reports._html_families import families

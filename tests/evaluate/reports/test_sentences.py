@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from searchkit.evaluate.analysis import FamilyPair, analyse
+from searchkit.evaluate.analysis import analyse
+from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.numbers import amount, counted, difference, fixed, p_value
 from searchkit.evaluate.reports._order import Family
 from searchkit.evaluate.reports._sentences import caption, family_caption, finding, headline
