@@ -19,9 +19,9 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -36,8 +36,8 @@ def sync_tree(folder: Path) -> None:
     """Flush every file and folder below `folder`, itself included, to the disk."""
     for parent, _, children in os.walk(folder):
         for child in children:
-            _sync(Path(parent) / child)
-        _sync(Path(parent))
+            sync(Path(parent) / child)
+        sync(Path(parent))
 
 
 def blake3_of(path: Path) -> str:
@@ -47,7 +47,8 @@ def blake3_of(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Flush one file, or the names in one folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -197,7 +197,7 @@ def index_path(name: str) -> Path:
     there = sorted(path.parent.name for path in places.indexes().glob("*/manifest.json"))
     known = f"there are: {', '.join(there)}" if there else "there is none yet"
     raise UnknownName(
-        f"no index {name!r}; {known}; build one with: searchkit index CORPUS --name {name}"
+        f"no index {name!r}; {known}; build one with: searchkit index FOLDER --name {name}"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from searchkit import __version__
+from searchkit import __version__, places
 from searchkit.commands import (
     evaluate,
     explain_layers,
@@ -20,7 +20,10 @@ from searchkit.commands import (
     status,
     study,
     train,
+    upkeep,
     variants,
+    view,
+    watch,
 )
 from searchkit.errors import SearchkitError
 
@@ -49,7 +52,6 @@ app = typer.Typer(
     cls=_Commands,
     help="Search documents with language-model embedders, and find out which design retrieves "
     "best.\n\nStart with: searchkit models pull smollm2-135m",
-    no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -62,6 +64,11 @@ app.command("explain-layers")(explain_layers.run)
 app.command("mine")(mine.run)
 app.command("train")(train.run)
 app.command("status")(status.run)
+app.command("watch")(watch.run)
+app.command("verify")(upkeep.verify)
+app.command("repair")(upkeep.repair)
+app.command("compact")(upkeep.compact)
+app.command("view")(view.run)
 app.add_typer(models.app, name="models")
 app.add_typer(variants.app, name="variants")
 app.add_typer(study.app, name="study")
@@ -84,13 +91,20 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is not None:
+        return
+    if view.is_possible() and any(places.indexes().glob("*/manifest.json")):
+        view.run()
+        return
+    typer.echo(context.get_help())
+    raise typer.Exit(2)
 
 
 def main(arguments: list[str] | None = None) -> int:

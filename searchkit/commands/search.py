@@ -1,31 +1,26 @@
 """searchkit search: queries to ranked documents."""
 
-import json
 import sys
-from collections.abc import Sequence
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from searchkit import catalog
 from searchkit.commands import _options as options
+from searchkit.commands._results import Output, Shown, of_collection, of_folder, show, show_table
 from searchkit.errors import BadInput, SearchkitError
-from searchkit.records import Hit, Query
+from searchkit.records import Hit, Judgement, Query
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from searchkit.index.live.query import Filters
+    from searchkit.search.live.retrieve import Searcher
+    from searchkit.search.retrieve import Mode
 
-    from searchkit.search.retrieve import Retriever
-
-
-class Output(StrEnum):
-    """How to write a result."""
-
-    table = "table"
-    json = "json"
-    jsonl = "jsonl"
-    trec = "trec"
+_FUSIONS = "searchkit.rank.fusion"
+_FOLDER: dict[str, Any] = {"rich_help_panel": "Folders", "show_default": False}
 
 
 def run(
@@ -42,7 +37,8 @@ def run(
     queries: Annotated[
         Path | None,
         typer.Option(
-            help="A file of queries: one a line, id<TAB>text, JSON lines or TREC topics.",
+            help="A file of queries: one a line, id<TAB>text, JSON lines or TREC topics. They are "
+            "read as plain words, without operators.",
             show_default=False,
         ),
     ] = None,
@@ -61,7 +57,18 @@ def run(
             help="Whose vectors to search, if the index holds several.", show_default=False
         ),
     ] = None,
-    vector_index: Annotated[str, typer.Option(help="Search through this vector index.")] = "flat",
+    vector_index: Annotated[
+        str | None,
+        typer.Option(
+            help="Search through this vector index. [default: flat, which is exact; of folders, "
+            "the one that was built]",
+            show_default=False,
+        ),
+    ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(help="Show nothing with a lower score.", show_default=False),
+    ] = None,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="How to write the result.")
     ] = Output.table,
@@ -71,39 +78,276 @@ def run(
             "--judge", help="Ask which of those shown are relevant; eval --index makes use of it."
         ),
     ] = False,
+    all_passages: Annotated[
+        bool,
+        typer.Option("--all-passages", help="Not only the best of each document.", **_FOLDER),
+    ] = False,
+    path: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only files that match, such as 'docs/*.md' or 'notes/'; repeatable.", **_FOLDER
+        ),
+    ] = None,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these formats, such as pdf; repeatable.", **_FOLDER),
+    ] = None,
+    lang: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these languages, such as en; repeatable.", **_FOLDER),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(help="Only what was modified since, such as 2024-05.", **_FOLDER),
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(help="Only what was modified before.", **_FOLDER)
+    ] = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(
+            help=f"How hybrid search fuses: {', '.join(catalog.names(_FUSIONS))}; the weights of "
+            "the latter are tuned on the judgements of the index. [default: rrf]",
+            **_FOLDER,
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say which list gave what to each score.", **_FOLDER),
+    ] = False,
     device: options.DeviceOption = None,
 ) -> None:
     """Rank the documents of an index against a query.
+
+    In an index of folders, a query can say more: "a phrase", +must, -not, begin*, fuzzy~,
+    path:docs/*.md, format:pdf, lang:en, after:2024-05, before:2024-06-15.
 
     Examples:
       searchkit search "how do I clean the autoclave" --index handbook
 
       searchkit search --queries topics.tsv -i handbook -k 100 -o trec > run.txt
-    """
-    from searchkit.search.retrieve import open_retriever
 
+      searchkit search 'ferry "high water" path:tides/' -i notes -o paths
+    """
     if judge and (query == "-" or output is not Output.table):
         raise BadInput("--judge asks on the terminal, below a table; leave out -o and - for stdin")
+    if all_passages and (judge or output is Output.trec):
+        raise BadInput(
+            "--all-passages shows a document several times, and "
+            f"{'--judge asks about' if judge else '-o trec ranks'} documents; leave one of them out"
+        )
     asked = _queries(query, queries)
-    retriever = open_retriever(
-        options.index_path(index),
-        mode.value if mode else None,
+    of_folders = {
+        "--all-passages": all_passages,
+        "--path": path,
+        "--format": format,
+        "--lang": lang,
+        "--after": after,
+        "--before": before,
+        "--fusion": fusion,
+        "--explain": explain,
+    }
+    found_at = options.index_path(index)
+    how = _How(
+        k=k,
+        mode=mode.value if mode else None,
         variant=variant,
         vector_index=vector_index,
         device=device,
-        say=lambda line: typer.echo(f"note: {line}", err=True),
     )
-    if judge:
-        _judge(retriever, asked, k)
+    if _follows_folders(found_at):
+        search = _of_folders(
+            found_at,
+            how,
+            filters=_filters(path, format, lang, after, before),
+            fusion=fusion or "rrf",
+            per_document=not all_passages,
+            explain=explain,
+            literal=queries is not None,
+        )
     else:
-        _SHOW[output](retriever, asked, retriever.search([one.text for one in asked], k=k))
+        if given := [name for name, value in of_folders.items() if value]:
+            raise BadInput(
+                f"{found_at} is the index of a collection, and {given[0]} is for folders; leave it "
+                "out"
+            )
+        search = _of_collection(found_at, how)
+    if min_score is not None:
+        search = search.above(min_score)
+    if judge:
+        _judge(search, asked, found_at.resolve().name)
+    else:
+        found = search.find(asked)
+        show(list(zip(asked, found, strict=True)), output, search.tag)
 
 
-def _judge(retriever: "Retriever", asked: Sequence[Query], k: int) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """What holds for a search of any index."""
+
+    k: int
+    mode: "Mode | None"
+    variant: str | None
+    vector_index: str | None
+    device: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """An index that is open, and the name of the system that searches it."""
+
+    find: Callable[[Sequence[Query]], list[list[Shown]]]
+    tag: str
+
+    def above(self, least: float) -> "_Search":
+        """The same without what has a lower score."""
+
+        def find(asked: Sequence[Query]) -> list[list[Shown]]:
+            return [[one for one in found if one.hit.score >= least] for found in self.find(asked)]
+
+        return _Search(find, self.tag)
+
+
+def _say(line: str) -> None:
+    typer.echo(f"note: {line}", err=True)
+
+
+def _follows_folders(path: Path) -> bool:
+    from searchkit.index.store import Store
+
+    return Store.open(path).corpus.get("kind") == "folder"
+
+
+def _of_collection(path: Path, how: _How) -> _Search:
+    from searchkit.search.retrieve import open_retriever
+
+    retriever = open_retriever(
+        path,
+        how.mode,
+        variant=how.variant,
+        vector_index=how.vector_index or "flat",
+        device=how.device,
+        say=_say,
+    )
+
+    def find(asked: Sequence[Query]) -> list[list[Shown]]:
+        rankings = retriever.search([one.text for one in asked], k=how.k)
+        return [
+            of_collection(retriever, query, hits)
+            for query, hits in zip(asked, rankings, strict=True)
+        ]
+
+    return _Search(find, retriever.variant or retriever.mode)
+
+
+def _of_folders(
+    path: Path,
+    how: _How,
+    *,
+    filters: "Filters",
+    fusion: str,
+    per_document: bool,
+    explain: bool,
+    literal: bool,
+) -> _Search:
+    from searchkit.index.live.query import plain
+    from searchkit.search.live.retrieve import open_searcher
+
+    searcher = open_searcher(path, how.device, _say)
+    mode, variant = searcher.choose(how.mode, how.variant, how.vector_index)
+    weights = None
+    if mode == "hybrid" and variant is not None and fusion == "weighted":
+        weights = _weights(searcher, variant)
+    if explain:
+        _say(_explained(mode, variant, fusion, weights))
+
+    def find(asked: Sequence[Query]) -> list[list[Shown]]:
+        return [
+            of_folder(
+                searcher.search(
+                    plain(query.text) if literal else query.text,
+                    how.k,
+                    mode=mode,
+                    variant=variant,
+                    vector_index=how.vector_index,
+                    per_document=per_document,
+                    filters=filters,
+                    fusion=fusion,
+                    weights=weights,
+                ),
+                explain=explain,
+            )
+            for query in asked
+        ]
+
+    return _Search(find, variant or mode)
+
+
+def _explained(
+    mode: "Mode", variant: str | None, fusion: str, weights: Mapping[str, float] | None
+) -> str:
+    """How is searched, in a line."""
+    if mode != "hybrid":
+        return f"{mode} search" + (f" of the vectors of {variant}" if variant else "")
+
+    said = (catalog.load(_FUSIONS, fusion).__doc__ or fusion).splitlines()[0].rstrip(".")
+    shares = [f"{name} with {weight:g}" for name, weight in (weights or {}).items()]
+    return f"hybrid search of bm25 and {variant}; {'; '.join([said, *shares])}"
+
+
+def _weights(searcher: "Searcher", variant: str) -> Mapping[str, float]:
+    """The weights of BM25 and an encoder: tuned on what was judged, or equal."""
+    from searchkit.evaluate import measures
+    from searchkit.search.judging import ledger_of
+    from searchkit.search.live import tuning
+
+    def ndcg(rankings: Sequence[Sequence[Hit]], qrels: Sequence[Sequence[Judgement]]) -> float:
+        run = {of[0].query_id: hits for hits, of in zip(rankings, qrels, strict=True)}
+        values = measures.score(run, [one for of in qrels for one in of], ["nDCG@10"])["nDCG@10"]
+        return sum(values.values()) / len(values)
+
+    ledger = ledger_of(searcher.path.resolve().name)
+    tuned = tuning.tuned_weights(searcher, variant, ledger, ndcg)
+    if tuned.queries < tuning.FEWEST:
+        _say(
+            f"bm25 and {variant} weigh the same: {tuned.queries} judged queries have something "
+            f"relevant, and tuning needs {tuning.FEWEST}; judge some with --judge"
+        )
+    else:
+        shares = ", ".join(f"{name} {weight:g}" for name, weight in tuned.weights.items())
+        _say(
+            f"weights {shares}, tuned on {tuned.queries} judged queries; on held-out ones nDCG@10 "
+            f"is {tuned.held_out:.3f}, and {tuned.rrf:.3f} with rrf"
+        )
+    return tuned.weights
+
+
+def _filters(
+    path: list[str] | None,
+    format: list[str] | None,
+    lang: list[str] | None,
+    after: str | None,
+    before: str | None,
+) -> "Filters":
+    """Filters that were given as options; they hold besides those in the query."""
+    from searchkit.index.live.query import Filters, parse
+
+    times = [f"{name}:{value}" for name, value in (("after", after), ("before", before)) if value]
+    read = parse(" ".join(times)).filters
+    return Filters(
+        path=tuple(path or ()),
+        format=tuple(one.lower() for one in format or ()),
+        language=tuple(one.lower() for one in lang or ()),
+        after=read.after,
+        before=read.before,
+    )
+
+
+def _judge(search: _Search, asked: Sequence[Query], name: str) -> None:
     """Show a ranking, ask about it, keep the answers, and so on; the end of the input ends it."""
     from searchkit.search.judging import ask, ledger_of
 
-    ledger = ledger_of(retriever.store.path.resolve().name)
+    ledger = ledger_of(name)
     ended = False
 
     def read(prompt: str) -> str:
@@ -118,13 +362,13 @@ def _judge(retriever: "Retriever", asked: Sequence[Query], k: int) -> None:
             raise SearchkitError(_not_utf8(error)) from error
 
     for query in asked:
-        (ranking,) = retriever.search([query.text], k=k)
-        _show_ranking(retriever, query, ranking, named=len(asked) > 1)
-        answers = ask(ranking, read)
+        (found,) = search.find([query])
+        show_table(query, found, named=len(asked) > 1)
+        answers = ask([one.hit for one in found], read)
         for doc_id, grade in answers:
             ledger.add(query.text, doc_id, grade)
         if answers:
-            typer.echo(f"note: judgements kept in {ledger.path}: {len(answers)}", err=True)
+            _say(f"judgements kept in {ledger.path}: {len(answers)}")
         if ended:
             return
 
@@ -149,100 +393,3 @@ def _not_utf8(error: UnicodeDecodeError) -> str:
         f"standard input has the byte 0x{error.object[error.start]:02x}, which is not UTF-8; "
         "convert it, for example with iconv -f latin1 -t utf-8"
     )
-
-
-def _table(
-    retriever: "Retriever", asked: Sequence[Query], rankings: Sequence[Sequence[Hit]]
-) -> None:
-    for query, ranking in zip(asked, rankings, strict=True):
-        _show_ranking(retriever, query, ranking, named=len(asked) > 1)
-
-
-def _show_ranking(
-    retriever: "Retriever", query: Query, ranking: Sequence[Hit], *, named: bool
-) -> None:
-    """Rank, title, id and score of each hit, and what of its text the query asks for."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    from searchkit.commands._terminal import results
-    from searchkit.search.snippets import snippet
-
-    if named:
-        results.print(_shown(f"{query.query_id}  {query.text}", "bold underline"))
-    if not ranking:
-        results.print("nothing found")
-    for hit in ranking:
-        document = retriever.document(hit.doc_id)
-        results.print(
-            Text.assemble(
-                f"{hit.rank:>3}  ",
-                _shown(document.title or hit.doc_id, "bold"),
-                _shown(f"  {hit.doc_id}" if document.title else "", "dim"),
-                (f"  {hit.score:.4f}", "dim"),
-            )
-        )
-        text, marks = snippet(document.text, query.text, retriever.analyse)
-        shown = _shown(text)
-        for start, end in marks:
-            shown.stylize("bold reverse" if results.no_color else "bold green", start, end)
-        if text:
-            results.print(Padding(shown, (0, 0, 0, 5)))
-
-
-def _shown(text: str, style: str = "") -> "Text":
-    """A text for the terminal, character by character; what would command it is replaced."""
-    from rich.text import Text
-
-    controls = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
-    return Text(text.translate(controls), style)
-
-
-def _records(
-    retriever: "Retriever", asked: Sequence[Query], rankings: Sequence[Sequence[Hit]]
-) -> list[dict[str, object]]:
-    from searchkit.search.snippets import snippet
-
-    records: list[dict[str, object]] = []
-    for query, ranking in zip(asked, rankings, strict=True):
-        for hit in ranking:
-            document = retriever.document(hit.doc_id)
-            text, marks = snippet(document.text, query.text, retriever.analyse)
-            records.append(
-                {
-                    "query_id": query.query_id,
-                    "rank": hit.rank,
-                    "doc_id": hit.doc_id,
-                    "score": hit.score,
-                    "title": document.title,
-                    "snippet": text,
-                    "marks": marks,
-                }
-            )
-    return records
-
-
-def _json(
-    retriever: "Retriever", asked: Sequence[Query], rankings: Sequence[Sequence[Hit]]
-) -> None:
-    typer.echo(json.dumps(_records(retriever, asked, rankings), ensure_ascii=False, indent=1))
-
-
-def _jsonl(
-    retriever: "Retriever", asked: Sequence[Query], rankings: Sequence[Sequence[Hit]]
-) -> None:
-    for record in _records(retriever, asked, rankings):
-        typer.echo(json.dumps(record, ensure_ascii=False))
-
-
-def _trec(
-    retriever: "Retriever", asked: Sequence[Query], rankings: Sequence[Sequence[Hit]]
-) -> None:
-    from searchkit.evaluate.runs import run_lines
-
-    tag = retriever.variant or retriever.mode
-    run = {query.query_id: ranking for query, ranking in zip(asked, rankings, strict=True)}
-    typer.echo("".join(run_lines(run, tag)), nl=False)
-
-
-_SHOW = {Output.table: _table, Output.json: _json, Output.jsonl: _jsonl, Output.trec: _trec}

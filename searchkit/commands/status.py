@@ -1,12 +1,17 @@
 """searchkit status: what there is."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from searchkit import places
 from searchkit.commands import _options as options
-from searchkit.errors import SearchkitError
+from searchkit.errors import BadInput, SearchkitError
+
+if TYPE_CHECKING:
+    from searchkit.index.store import Store
+
+_REASONS_SHOWN = 20
 
 
 def run(
@@ -14,8 +19,18 @@ def run(
         str | None,
         typer.Argument(help="The name of an index, or its directory.", show_default=False),
     ] = None,
+    files: Annotated[
+        bool,
+        typer.Option("--files", help="List what became of every file of a folder."),
+    ] = False,
 ) -> None:
-    """List the indexes, or show what one of them holds and check every file of it."""
+    """List the indexes, or show what one of them holds and check every file of it.
+
+    Examples:
+      searchkit status
+
+      searchkit status notes --files | grep failed
+    """
     from searchkit.commands._terminal import results, table
     from searchkit.index.store import Store
     from searchkit.search import build
@@ -30,13 +45,9 @@ def run(
             except SearchkitError as error:  # one that is damaged must not hide the others
                 damaged.append(str(error))
                 continue
-            shown.add_row(
-                manifest.parent.name,
-                f"{store.corpus['documents']:,}",
-                ", ".join(build.encoders(store)),
-            )
+            shown.add_row(manifest.parent.name, _size(store), ", ".join(build.encoders(store)))
         results.print(
-            shown if shown.row_count else "no index yet; build one with: searchkit index CORPUS"
+            shown if shown.row_count else "no index yet; build one with: searchkit index FOLDER"
         )
         for line in damaged:
             typer.echo(f"searchkit: {line}", err=True)
@@ -44,6 +55,11 @@ def run(
             raise typer.Exit(1)
         return
     store = Store.open(options.index_path(index))
+    if store.corpus.get("kind") == "folder":
+        _show_folder(store, files)
+        return
+    if files:
+        raise BadInput(f"{store.path} is of a corpus, which has no files; leave out --files")
     for part in store.names():
         store.part(part)  # raises where a file is not what was written
     results.print(
@@ -64,6 +80,60 @@ def run(
             f"{facts['engine']} {facts['dtype']}",
             ", ".join(kinds),
             f"{sum(build.bytes_of(store, name, kind) for kind in kinds) / 1e6:.1f}",
+        )
+    if shown.row_count:
+        results.print(shown)
+
+
+def _size(store: "Store") -> str:
+    """How many documents an index holds."""
+    if store.corpus.get("kind") != "folder":
+        return f"{store.corpus['documents']:,}"
+    return f"{store.facts('catalogue')['documents']:,}"
+
+
+def _show_folder(store: "Store", files: bool) -> None:
+    """What became of the files of a folder, and what of their chunks is encoded."""
+    from collections import Counter
+
+    from searchkit.commands._terminal import results, table
+    from searchkit.index.live.generation import Generation
+
+    generation = Generation(store)
+    catalogue = generation.catalogue
+    if files:
+        for file in catalogue.files():
+            reason = f"  {file.reason}" if file.reason else ""
+            results.print(f"{file.state:<9}  {file.path}{reason}", soft_wrap=True)
+        return
+    for part in store.names():
+        store.part(part)  # raises where a file is not what was written
+    results.print(
+        f"{store.path}: {catalogue.number_of_documents():,} documents in "
+        f"{catalogue.number_of_chunks():,} chunks; every file is whole",
+        soft_wrap=True,
+    )
+    for root in catalogue.roots():
+        results.print(f"follows {root.path}", soft_wrap=True)
+    counted = [f"{count:,} {state}" for state, count in catalogue.counts().items() if count]
+    results.print(f"files: {', '.join(counted) or 'none'}", soft_wrap=True)
+    for state in ("failed", "encrypted"):
+        for file in catalogue.files(states=[state]):
+            reason = f": {file.reason}" if file.reason else ""
+            results.print(f"  {state:<9}  {file.path}{reason}", soft_wrap=True)
+    ignored = Counter(file.reason for file in catalogue.files(states=["ignored"]))
+    for reason, count in ignored.most_common(_REASONS_SHOWN):
+        results.print(f"  ignored    {count:,}: {reason}", soft_wrap=True)
+    if len(ignored) > _REASONS_SHOWN:
+        results.print(f"  ignored    for {len(ignored) - _REASONS_SHOWN:,} more reasons: --files")
+    shown = table("variant", "dimension", "encoded", "made by", "vector indexes")
+    for name, coverage in generation.encoders().items():
+        shown.add_row(
+            name,
+            str(coverage.facts["dimension"]),
+            f"{coverage.rows:,} of {coverage.of:,}",
+            f"{coverage.facts['engine']} {coverage.facts['dtype']}",
+            ", ".join(["flat", *generation.kinds(name)]),
         )
     if shown.row_count:
         results.print(shown)

@@ -33,10 +33,12 @@ _PARTS = "parts"
 _LOCK = "lock"
 _STAGING = "staging"
 _AGAIN = "build it again with: searchkit index"
+_MEND = "mend it with: searchkit repair"
 _DELETE = f"delete the directory and {_AGAIN}"
 # Whatever the format, a manifest ends with the hash of all that comes before this line.
 _SEAL = re.compile(rb' "blake3": "([0-9a-f]{64})"\n\}\n\Z')
 _PART_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*").fullmatch
+_SHORT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}").fullmatch
 # What `files.atomic` leaves of a manifest when it is killed.
 _UNFINISHED = re.compile(r"\.manifest\.json\.\d+\.tmp").fullmatch
 
@@ -57,6 +59,18 @@ class _Manifest(TypedDict):
     searchkit: str
     corpus: dict[str, Any]
     parts: dict[str, _Part]
+
+
+class Rebuilt(SearchkitError):
+    """A part that another generation replaced after the store was opened; opening again helps."""
+
+
+def part_of(kind: str, name: str) -> str:
+    """The part that holds something of one encoder; names may hold what folders may not."""
+    if _SHORT_NAME(name):
+        return f"{kind}.{name}"
+    digest = blake3(json.dumps(name).encode()).hexdigest()[:12]
+    return f"{kind}.{digest}"
 
 
 class Store:
@@ -119,6 +133,10 @@ class Store:
         """Where the encoder keeps blocks between two tries; commits leave it alone."""
         return self.path / _STAGING
 
+    def is_newest(self) -> bool:
+        """Whether nothing was committed since this store was opened, or committed itself."""
+        return _read(self.path) == self._manifest
+
     def names(self) -> list[str]:
         """The parts there are, in alphabetical order."""
         return sorted(self._manifest["parts"])
@@ -148,18 +166,28 @@ class Store:
             UnknownName: there is no such part.
             CorruptFile: a file of it is missing, or has another size or other bytes than were
                 committed.
-            SearchkitError: the part was replaced after this store was opened.
+            Rebuilt: the part was replaced after this store was opened.
         """
         part = self._part(name)
         folder = self.path / part["folder"]
         if part["folder"] not in self._checked:
-            fault = _fault(folder, part["files"])
+            fault = next(_faults(folder, part["files"]), None)
             if fault and _read(self.path) != self._manifest:
-                raise SearchkitError(f"{self.path} was rebuilt while it was open; open it again")
+                raise Rebuilt(f"{self.path} was rebuilt while it was open; open it again")
             if fault:
-                raise CorruptFile(f"{fault}; {_AGAIN}")
+                follows = self.corpus.get("kind") == "folder"
+                raise CorruptFile(f"{fault}; {_MEND if follows else _AGAIN}")
             self._checked.add(part["folder"])
         return folder
+
+    def faults(self, name: str) -> list[str]:
+        """What is wrong with each file of a part, checked anew; none if nothing is.
+
+        Raises:
+            UnknownName: there is no such part.
+        """
+        part = self._part(name)
+        return list(_faults(self.path / part["folder"], part["files"]))
 
     @contextmanager
     def writing(self) -> Iterator["Draft"]:
@@ -251,6 +279,8 @@ class Draft:
     def commit(self) -> None:
         """Make everything so far the state that readers see; the draft can go on after it.
 
+        Nothing is written where nothing has changed since the commit before.
+
         Raises:
             ValueError: the corpus changed, and a part of the old one was neither replaced nor
                 removed; JSON cannot hold `corpus`; or the draft is over.
@@ -259,6 +289,9 @@ class Draft:
             raise ValueError("the draft is over, and the lock was given back")
         before = self._store._manifest
         corpus = _plain(self.corpus)
+        changed = self._folders or self._removed or corpus != before["corpus"]
+        if not changed and (self._store.path / _MANIFEST).exists():
+            return
         kept = {
             name: part
             for name, part in before["parts"].items()
@@ -270,7 +303,7 @@ class Draft:
                 f" so these parts must be replaced or removed: {', '.join(sorted(kept))}"
             )
         parts = kept | {name: self._install(name) for name in sorted(self._folders)}
-        files.sync_tree(self._store.path / _PARTS)
+        files.sync(self._store.path / _PARTS)
         manifest: _Manifest = {
             "format": FORMAT,
             "searchkit": __version__,
@@ -297,11 +330,12 @@ class Draft:
         digest = blake3(json.dumps(listed, sort_keys=True).encode()).hexdigest()[:12]
         place = Path(_PARTS) / f"{name}-{digest}"
         target = self._store.path / place
-        if target.exists() and not _fault(target, listed):
+        if target.exists() and not any(_faults(target, listed)):
             shutil.rmtree(folder)  # the same was committed before, and readers may be at it
         else:
             if target.exists():
                 shutil.rmtree(target)  # it was damaged, and being built again mends it
+            files.sync_tree(folder)
             folder.rename(target)
         return {"folder": place.as_posix(), "files": listed, "facts": self._facts[name]}
 
@@ -331,20 +365,21 @@ def _listed(folder: Path) -> dict[str, _File]:
     }
 
 
-def _fault(folder: Path, expected: Mapping[str, _File]) -> str | None:
-    """The first thing that is wrong with the files of a part, None if nothing is."""
+def _faults(folder: Path, expected: Mapping[str, _File]) -> Iterator[str]:
+    """What is wrong with the files of a part, one line for each that is damaged."""
     for name, file in expected.items():
         path = folder / name
         try:
             size = path.stat().st_size
             if size != file["bytes"]:
-                return f"{path} has {size} bytes, not the {file['bytes']} that were written"
+                yield f"{path} has {size} bytes, not the {file['bytes']} that were written"
+                continue
             found = files.blake3_of(path)
         except OSError as error:
-            return f"{path} cannot be read ({error.strerror})"
+            yield f"{path} cannot be read ({error.strerror})"
+            continue
         if found != file["blake3"]:
-            return f"{path} has the BLAKE3 hash {found}, not {file['blake3']} as written"
-    return None
+            yield f"{path} has the BLAKE3 hash {found}, not {file['blake3']} as written"
 
 
 def _read(path: Path) -> _Manifest | None:

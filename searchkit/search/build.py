@@ -1,7 +1,5 @@
 """Documents to an index: documents, BM25, and the vectors of variants, each committed whole."""
 
-import json
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from blake3 import blake3
 
 from searchkit import catalog
 from searchkit.corpus.collection import Corpus, joined
@@ -17,14 +14,14 @@ from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput, SearchkitError, UnknownName
 from searchkit.index import documents
 from searchkit.index.documents import DocumentStore
-from searchkit.index.store import Draft, Store
+from searchkit.index.store import Draft, Store, part_of
 from searchkit.index.text import bm25
 from searchkit.index.vector import VectorIndex, Vectors
 
 VECTOR_INDEXES = "searchkit.index.vector"
 EXACT = "flat"  # needs no file of its own: it scans the stored vectors
 RECALL_CUTOFF = 10
-_RECALL = f"recall@{RECALL_CUTOFF}"
+RECALL = f"recall@{RECALL_CUTOFF}"
 _RECALL_QUERIES = 200
 
 
@@ -100,15 +97,17 @@ def build_index(path: Path, corpus: Corpus, plan: Plan, watcher: Watcher | None 
         watcher: told of every step.
 
     Raises:
-        BadInput: the directory holds another corpus, and the plan does not say to replace it; or
-            two different encoders of the plan go by one name.
+        BadInput: the directory holds another corpus, and the plan does not say to replace it; it
+            holds a folder's index; or two different encoders of the plan go by one name.
         SearchkitError: another process is writing the index.
     """
     watcher = watcher or Watcher()
     for kind in plan.vector_indexes:
         catalog.load(VECTOR_INDEXES, kind)
-    hashes = _base_hashes(plan)
+    hashes = base_hashes(plan.variants, plan.references, allow_untrained=plan.allow_untrained)
     store = Store.create_or_open(path)
+    if store.corpus.get("kind") == "folder":
+        raise BadInput(f"{path} is the index of a folder; choose another --name for {corpus.name}")
     with store.writing() as draft:
         _documents(store, draft, corpus, plan.replace, watcher)
         texts = DocumentStore.open(store.part("documents"))
@@ -125,7 +124,7 @@ def vectors_of(store: Store, name: str) -> Vectors:
     Raises:
         UnknownName: the index has none by that name; the message lists those it has.
     """
-    array: Vectors = np.load(store.part(_part("vectors", name)) / "vectors.npy", mmap_mode="r")
+    array: Vectors = np.load(store.part(part_of("vectors", name)) / "vectors.npy", mmap_mode="r")
     return array
 
 
@@ -142,7 +141,7 @@ def open_vector_index(store: Store, name: str, kind: str = EXACT) -> VectorIndex
             f"{', '.join(built_kinds(store, name))}; build one of "
             f"{', '.join(catalog.names(VECTOR_INDEXES))} with: searchkit index ... --vector-index"
         )
-    folder = store.path if kind == EXACT else store.part(_part(kind, name))
+    folder = store.path if kind == EXACT else store.part(part_of(kind, name))
     index: VectorIndex = catalog.load(VECTOR_INDEXES, kind).open_saved(folder, vectors)
     return index
 
@@ -155,18 +154,48 @@ def encoders(store: Store) -> dict[str, dict[str, Any]]:
 
 def built_kinds(store: Store, name: str) -> list[str]:
     """The vector indexes that can be opened for one encoder."""
-    there = [kind for kind in catalog.names(VECTOR_INDEXES) if _part(kind, name) in store.names()]
+    there = [kind for kind in catalog.names(VECTOR_INDEXES) if part_of(kind, name) in store.names()]
     return [EXACT, *there]
 
 
 def recall_of(store: Store, name: str, kind: str) -> float:
     """The recall of a vector index against exact search, as measured when it was built."""
-    return 1.0 if kind == EXACT else float(store.facts(_part(kind, name))[_RECALL])
+    return 1.0 if kind == EXACT else float(store.facts(part_of(kind, name))[RECALL])
 
 
 def bytes_of(store: Store, name: str, kind: str) -> int:
     """The size of what a search through a vector index reads; exact search reads the vectors."""
-    return store.size_bytes(_part("vectors" if kind == EXACT else kind, name))
+    return store.size_bytes(part_of("vectors" if kind == EXACT else kind, name))
+
+
+def base_hashes(
+    variants: Sequence[Variant],
+    references: Sequence[tuple[str, Path]],
+    *,
+    allow_untrained: bool = False,
+) -> dict[str, str]:
+    """The hash of each base model of variants, by its name; what cannot be encoded is refused here.
+
+    Raises:
+        BadInput: two different encoders go by one name.
+        NeedsTraining: a pooling has weights, and none were trained.
+        UnknownName: a base model is not on this machine.
+    """
+    taken: dict[str, Variant | Path] = {}
+    named: list[tuple[str, Variant | Path]] = [(one.name, one) for one in variants]
+    for name, encoder in (*named, *references):
+        if taken.setdefault(name, encoder) != encoder:
+            raise BadInput(
+                f"two different encoders are called {name}; give one of them another name, with "
+                "--embedder <name>=st:<folder> or the label of a variant file"
+            )
+    if not variants:
+        return {}
+    from searchkit.encode import embedder, language_models
+
+    if not allow_untrained:
+        embedder.refuse_untrained(variants)
+    return {base: language_models.resolve(base).hash for base in {v.base for v in variants}}
 
 
 def measure_recall(index: VectorIndex, vectors: Vectors, *, k: int = RECALL_CUTOFF) -> float:
@@ -230,25 +259,6 @@ def _bm25(
     watcher.done(Done("bm25", False, facts))
 
 
-def _base_hashes(plan: Plan) -> dict[str, str]:
-    """The hash of each base model; what cannot be encoded is refused here, before any work."""
-    taken: dict[str, Variant | Path] = {}
-    named: list[tuple[str, Variant | Path]] = [(one.name, one) for one in plan.variants]
-    for name, encoder in (*named, *plan.references):
-        if taken.setdefault(name, encoder) != encoder:
-            raise BadInput(
-                f"two different encoders are called {name}; give one of them another name, with "
-                "--embedder <name>=st:<folder> or the label of a variant file"
-            )
-    if not plan.variants:
-        return {}
-    from searchkit.encode import embedder, language_models
-
-    if not plan.allow_untrained:
-        embedder.refuse_untrained(plan.variants)
-    return {base: language_models.resolve(base).hash for base in {v.base for v in plan.variants}}
-
-
 def _variants(
     store: Store,
     draft: Draft,
@@ -269,7 +279,7 @@ def _variants(
         wanted = {key: value for key, value in asked.items() if value}
         wanted["fingerprint"] = variant.fingerprint(hashes[variant.base])
         same = all(held.get(key) == value for key, value in wanted.items())
-        if not (same and _is_whole(store, _part("vectors", variant.name), watcher)):
+        if not (same and _is_whole(store, part_of("vectors", variant.name), watcher)):
             missing.append(variant)
     how: dict[str, Any] = {
         "device": plan.device,
@@ -299,7 +309,7 @@ def _references(
 
         embedder = ReferenceEmbedder(name, folder, device=plan.device, memories=plan.memories)
         same = there.get(name, {}).get("fingerprint") == embedder.facts(name)["fingerprint"]
-        if same and _is_whole(store, _part("vectors", name), watcher):
+        if same and _is_whole(store, part_of("vectors", name), watcher):
             watcher.done(Done(name, True, there[name]))
         else:
             _encode(store, draft, texts, _with_donor(embedder, plan), watcher)
@@ -336,16 +346,16 @@ def _encode(
         if name in held and held[name]["fingerprint"] != embedder.facts(name)["fingerprint"]:
             watcher.say(f"the vectors of {name} are replaced: another design or base made them")
         for kind in catalog.names(VECTOR_INDEXES):  # those of the vectors that are replaced
-            if _part(kind, name) in store.names():
-                draft.remove(_part(kind, name))
-        folder = draft.add(_part("vectors", name))
+            if part_of(kind, name) in store.names():
+                draft.remove(part_of(kind, name))
+        folder = draft.add(part_of("vectors", name))
         blocks.assemble(embedder, name, len(texts), staging, folder / "vectors.npy")
         facts = {"name": name, "truncated": progress.truncated, **embedder.facts(name)}
-        draft.describe(_part("vectors", name), facts)
+        draft.describe(part_of("vectors", name), facts)
     draft.commit()
     blocks.forget(embedder, staging)
     for name in embedder.names:
-        facts = {**store.facts(_part("vectors", name)), "progress": progress}
+        facts = {**store.facts(part_of("vectors", name)), "progress": progress}
         watcher.done(Done(name, False, facts))
 
 
@@ -355,7 +365,7 @@ def _vector_indexes(
     for kind in kinds:
         if kind == EXACT:
             continue
-        what, part = f"{kind} over {name}", _part(kind, name)
+        what, part = f"{kind} over {name}", part_of(kind, name)
         if part in store.names() and _is_whole(store, part, watcher):
             watcher.done(Done(what, True, dict(store.facts(part))))
             continue
@@ -363,7 +373,7 @@ def _vector_indexes(
         vectors = vectors_of(store, name)
         index: VectorIndex = catalog.load(VECTOR_INDEXES, kind).build(vectors)
         recall = round(measure_recall(index, vectors), 4)
-        facts = {"kind": kind, "of": name, _RECALL: recall}
+        facts = {"kind": kind, "of": name, RECALL: recall}
         index.save(draft.add(part, facts))
         draft.commit()
         watcher.done(Done(what, False, facts))
@@ -377,11 +387,3 @@ def _is_whole(store: Store, part: str, watcher: Watcher) -> bool:
         watcher.say(f"{str(error).rpartition(';')[0]}; it is built again")
         return False
     return True
-
-
-def _part(kind: str, name: str) -> str:
-    """The part that holds something of one encoder; names may hold what folders may not."""
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", name):
-        return f"{kind}.{name}"
-    digest = blake3(json.dumps(name).encode()).hexdigest()[:12]
-    return f"{kind}.{digest}"

@@ -112,7 +112,7 @@ def test_another_corpus_of_the_same_name_is_refused_unless_it_shall_replace(
 class TestErrors:
     def test_no_such_corpus(self, refused):
         assert refused("index", "/no/such") == (
-            "no file or folder /no/such; a corpus is a corpus.jsonl or its folder"
+            "/no/such is not there; check the path"
         )
 
     def test_a_corpus_that_is_none(self, refused, tmp_path):
@@ -174,7 +174,7 @@ class TestStatus:
         done = searchkit("status")
         assert (done.code, done.out) == (
             0,
-            "no index yet; build one with: searchkit index CORPUS\n",
+            "no index yet; build one with: searchkit index FOLDER\n",
         )
 
     def test_lists_the_indexes(self, searchkit, index, write_collection):

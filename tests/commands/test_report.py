@@ -175,7 +175,7 @@ class TestErrors:
         said = refused("report")
         path = home / "evaluations" / "latest" / "provenance.json"
         assert said.startswith(f"cannot read {path} (")
-        assert said.endswith("results are what searchkit eval --output wrote")
+        assert said.endswith("searchkit eval --output or searchkit study run wrote")
 
     def test_a_folder_that_is_none(self, refused, tmp_path, folder):
         assert refused("report", tmp_path / "nope").startswith("cannot read ")

@@ -187,7 +187,7 @@ class TestErrors:
         shutil.copytree(home / "indexes/toy", home / "indexes/another")
         assert refused("search", "ferry", "-i", "tyo") == (
             "no index 'tyo'; there are: another, toy; build one with: "
-            "searchkit index CORPUS --name tyo"
+            "searchkit index FOLDER --name tyo"
         )
 
     def test_an_empty_query(self, refused, index):

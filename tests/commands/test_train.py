@@ -40,9 +40,10 @@ def trained(searchkit, faq, tmp_path, tiny_model):
     """Trains into tmp_path/mine; options come behind."""
 
     def run(*options, design="mean-bidirectional"):
+        rank = () if "pooling" in options else ("--rank", 4)
         return searchkit(
             "train", faq, "-o", tmp_path / "mine", "--variant", design, "--base",
-            tiny_model("llama"), "--steps", 6, "--batch-size", 8, "--rank", 4, "--device", "cpu",
+            tiny_model("llama"), "--steps", 6, "--batch-size", 8, *rank, "--device", "cpu",
             "--dtype", "float32", *options,
         )  # fmt: skip
 
@@ -144,3 +145,31 @@ def test_trained_weights_are_no_design(searchkit, trained, faq, tmp_path):
 
 def test_a_file_in_the_place_of_the_folder_is_refused(refused, faq):
     assert "name the folder" in refused("train", faq, "-o", faq)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--regime", "pooling", "--rank", 8), "--rank does nothing with --regime pooling, which"),
+        (("--regime", "pooling", "--alpha", 8), "--alpha does nothing with --regime pooling"),
+        (("--regime", "pooling", "--dropout", 0.1), "--dropout does nothing with --regime pool"),
+        (("--regime", "pooling", "--from-layer", 2), "--from-layer does nothing with --regime"),
+        (("--regime", "upper", "--from-layer", 1), "--from-layer 1 is every layer, which leaves"),
+        (("--distillation", 0.5), "--distillation does nothing without --teacher; leave it out"),
+        (("--validate-every", 5), "--validate-every does nothing without --validate; leave it out"),
+        (("--validate-sample", 5), "--validate-sample does nothing without --validate; leave it"),
+        (("--keep-best",), "--keep-best does nothing without --validate; leave it out"),
+        (("--drop-leaks",), "--drop-leaks does nothing without --held-out; leave it out"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(refused, faq, tmp_path, options, said):
+    model = "multi_layer-bidirectional"
+    line = refused("train", faq, "-o", tmp_path / "mine", "--variant", model, *options)
+    assert line.startswith(said)
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_learning_rate_of_zero_is_one(searchkit, faq, tmp_path):
+    done = searchkit("train", faq, "-o", tmp_path / "mine", "--learning-rate", 0)
+    assert done.code == 1
+    assert "learning_rate is 0.0; it must be above 0" in done.err.splitlines()[-1]

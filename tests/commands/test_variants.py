@@ -247,3 +247,25 @@ def test_wrong_usage(searchkit, arguments):
     done = searchkit(*arguments.split())
     assert (done.code, done.out) == (2, "")
     assert any(line.startswith("Error: ") for line in done.err.splitlines())
+
+
+class TestInAnIndex:
+    @pytest.fixture
+    def built(self, searchkit, mine, toy, monkeypatch):
+        """The toy, by weights in a folder that is named from beside it."""
+        monkeypatch.chdir(mine.parent)
+        options = ("--variant", "mine", "--device", "cpu", "--dtype", "float32")
+        done = searchkit("index", toy, "--name", "toy", *options)
+        assert done.code == 0, done.err
+
+    def test_it_is_found_wherever_a_search_starts(self, searchkit, built, home, monkeypatch):
+        monkeypatch.chdir(home)
+        hits = searchkit("search", "ferry", "-i", "toy", "--mode", "dense", "--output", "jsonl")
+        assert hits.code == 0, hits.err
+        assert hits.out
+
+    def test_a_search_by_words_reads_no_weights(self, searchkit, built, mine):
+        shutil.rmtree(mine)
+        hits = searchkit("search", "ferry", "-i", "toy", "--mode", "bm25", "--output", "jsonl")
+        assert hits.code == 0, hits.err
+        assert hits.out

@@ -96,7 +96,7 @@ def test_a_build_that_is_killed_again_and_again_ends_as_an_unbroken_one(
         else:
             assert capsys.readouterr().err == (
                 "searchkit: no index 'broken'; there are: unbroken; build one with: "
-                "searchkit index CORPUS --name broken\n"
+                "searchkit index FOLDER --name broken\n"
             )
     assert -signal.SIGKILL in codes
     assert set(codes) <= {0, -signal.SIGKILL}

@@ -1,0 +1,112 @@
+"""Bytes to text: what encoding a file has, and whether it is text at all."""
+
+import codecs
+import re
+from pathlib import Path
+
+from searchkit.corpus.extracted import Unreadable
+
+HEAD = 8192  # bytes from which text is told from anything else
+
+_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# What is declared as one of these is written in the other, which has all its characters and more.
+_WIDER = {
+    "iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252",
+    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "ks_c_5601-1987": "cp949",
+}  # fmt: skip
+_SEQUENCE = re.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
+_CONTROL = re.compile(
+    rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]"
+)  # not white space, and not ESC of terminals
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def is_text(head: bytes) -> bool:
+    """Whether the first `HEAD` bytes of a file are those of a text.
+
+    A byte order mark says so, a NUL byte without one denies it. UTF-8 is text; bytes that are not
+    are a text in an older encoding where they hold no control characters.
+    """
+    if any(head.startswith(mark) for mark, _ in _MARKS):
+        return True
+    if b"\0" in head:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # a character may be cut at the end
+    except UnicodeDecodeError:
+        return not _CONTROL.search(head)
+    return True
+
+
+def read_text(path: Path) -> str:
+    """The text of a file as `decoded` gives it.
+
+    Raises:
+        Unreadable: the file is not text.
+        OSError: it cannot be read.
+    """
+    return decoded(path.read_bytes())
+
+
+def decoded(content: bytes, declared: str = "") -> str:
+    """The text that bytes hold, with lines that end in line feeds.
+
+    The encoding is what a byte order mark says, else `declared` where that fits, else UTF-8, also
+    with a few broken characters, else Windows-1252, which has every printable character of
+    Latin-1. Broken characters, NUL and lone surrogates become U+FFFD.
+
+    Args:
+        content: all of it.
+        declared: the encoding that the text itself or its envelope names.
+
+    Raises:
+        Unreadable: the bytes are not text.
+    """
+    if not is_text(content[:HEAD]):
+        raise Unreadable("binary data, not text")
+    return with_line_feeds(storable(_characters(content, declared)))
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD for each NUL and each lone surrogate; offsets stay what they were."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def with_line_feeds(text: str) -> str:
+    r"""The text with line feeds for line ends, so that its lines are those an editor counts.
+
+    A carriage return ends a line where no line feed does; beside them it is a terminal's, which
+    writes over a line, and becomes a space.
+    """
+    if "\r" not in text:
+        return text
+    text = text.replace("\r\n", "\n")
+    return text.replace("\r", " " if "\n" in text else "\n")
+
+
+def _characters(content: bytes, declared: str) -> str:
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    for encoding in (_WIDER.get(declared.lower(), declared), "utf-8"):
+        if encoding:
+            try:
+                return content.decode(encoding)
+            except (LookupError, ValueError):  # no such encoding, or the bytes are in another
+                continue
+    text = content.decode("utf-8", errors="replace")
+    # Letters of an older encoding make a UTF-8 sequence by chance only.
+    if len(_SEQUENCE.findall(content)) > text.count("\N{REPLACEMENT CHARACTER}"):
+        return text
+    try:
+        return content.decode("cp1252")
+    except UnicodeDecodeError:  # five bytes mean nothing in it
+        return content.decode("latin-1")

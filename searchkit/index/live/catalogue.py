@@ -1,0 +1,583 @@
+"""The catalogue of a folder index: files, documents and chunks as they are now, in SQLite.
+
+A generation's catalogue is never changed: a writer copies it, changes the copy and commits that
+(`index.store`). So readers need no lock, and what they read cannot change under them.
+
+The chunks of a document have consecutive ids, in the order of the text. An id is never used twice.
+"""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from searchkit.errors import UnknownName
+
+FILE = "catalogue.sqlite"
+
+State = Literal["indexed", "ignored", "failed", "encrypted", "empty"]
+STATES: tuple[State, ...] = ("indexed", "empty", "ignored", "failed", "encrypted")
+
+_AT_ONCE = 500  # values of one statement: SQLite allows 999 in old versions
+_SCHEMA = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE roots (
+    root INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, label TEXT NOT NULL UNIQUE,
+    rules TEXT NOT NULL
+);
+CREATE TABLE files (
+    path TEXT PRIMARY KEY, root INTEGER NOT NULL REFERENCES roots, size INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL, inode INTEGER NOT NULL, blake3 TEXT NOT NULL,
+    format TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL, reading TEXT NOT NULL,
+    settled INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE documents (
+    number INTEGER PRIMARY KEY, doc_id TEXT NOT NULL UNIQUE, path TEXT NOT NULL REFERENCES files,
+    format TEXT NOT NULL, title TEXT NOT NULL, language TEXT NOT NULL, modified REAL NOT NULL,
+    part TEXT NOT NULL, chunks INTEGER NOT NULL, first_chunk INTEGER NOT NULL
+);
+CREATE INDEX documents_of_file ON documents (path);
+CREATE TABLE chunks (
+    chunk_id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents,
+    segment INTEGER NOT NULL, row INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    page INTEGER, first_line INTEGER, last_line INTEGER, headings TEXT NOT NULL
+);
+CREATE INDEX chunks_of_row ON chunks (segment, row);
+CREATE TABLE counters (next_chunk INTEGER NOT NULL);
+INSERT INTO counters VALUES (1);
+"""
+_CHUNK = (
+    'SELECT chunk_id, doc_id, segment, row, start, "end", page, first_line, last_line, headings'
+    " FROM chunks JOIN documents ON document = number"
+)
+_DOCUMENT = "SELECT doc_id, path, format, title, language, modified, part, chunks FROM documents"
+_FILE = (
+    "SELECT path, root, size, modified_ns, inode, blake3, format, state, reason, reading, settled"
+    " FROM files"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that an index follows.
+
+    Attributes:
+        root: its number, from 1.
+        path: absolute.
+        label: what the ids of its documents begin with, before a slash; empty for the first root.
+        rules: which of its files are read; JSON that `corpus.folder` understands.
+    """
+
+    root: int
+    path: str
+    label: str
+    rules: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What is known of a path, and what became of it.
+
+    Attributes:
+        path: absolute; that of a folder where all below it is ignored.
+        root: the number of its root.
+        size, modified_ns, inode: as when it was read; 0 where it was not.
+        blake3: of its bytes, 64 hexadecimal digits; empty where they were not read.
+        format: the reader in corpus/formats; empty without one.
+        state: "empty" is a file that was read and holds no text.
+        reason: why it is ignored or failed; empty otherwise.
+        reading: stands for the way it was read and cut; another one reads it again.
+        settled: False where it may have changed since without showing it.
+    """
+
+    path: str
+    root: int
+    size: int
+    modified_ns: int
+    inode: int
+    blake3: str
+    format: str
+    state: State
+    reason: str
+    reading: str
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """One document of a file.
+
+    Attributes:
+        doc_id: the path relative to the root, `#<part>` behind it for one of several in a file.
+        path: of the file, absolute.
+        format: the reader in corpus/formats.
+        title: the document's own, or empty.
+        language: ISO 639-1, or empty.
+        modified: POSIX seconds.
+        part: which of the file's documents it is, or empty.
+        chunks: how many it has.
+    """
+
+    doc_id: str
+    path: str
+    format: str
+    title: str
+    language: str
+    modified: float
+    part: str
+    chunks: int
+
+    @property
+    def relative(self) -> str:
+        """The path as filters see it: the id without the part."""
+        return self.doc_id.rpartition(f"#{self.part}")[0] if self.part else self.doc_id
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """One passage of a document, and where it is stored and stands.
+
+    Attributes:
+        chunk_id: never another chunk's, not even once this one is gone.
+        doc_id: its document.
+        segment, row: where its text and its vectors are.
+        start, end: characters of the document's text.
+        page: from 1; None where the document has none.
+        first_line, last_line: from 1, of the file; None where its lines are not the text's.
+        headings: those above it, the outermost first.
+    """
+
+    chunk_id: int
+    doc_id: str
+    segment: int
+    row: int
+    start: int
+    end: int
+    page: int | None
+    first_line: int | None
+    last_line: int | None
+    headings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk that is yet to get its id; see `ChunkRecord`."""
+
+    segment: int
+    row: int
+    start: int
+    end: int
+    page: int | None
+    first_line: int | None
+    last_line: int | None
+    headings: tuple[str, ...]
+
+
+class Catalogue:
+    """A catalogue that is open; `open` for reading, `create` and `copy` for writing.
+
+    Threads may share one that is open for reading.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._places: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> "Catalogue":
+        """The catalogue in `folder`, which nobody changes: a part of a store."""
+        place = f"file:{quote(str(folder / FILE))}?mode=ro&immutable=1"
+        opened = cls(sqlite3.connect(place, uri=True, check_same_thread=False))
+        opened.counts()  # the file is open from here on, whatever becomes of its name
+        return opened
+
+    @classmethod
+    def create(cls, folder: Path) -> "Writer":
+        """An empty catalogue in an existing folder."""
+        connection = _writable(folder / FILE)
+        connection.executescript(_SCHEMA)
+        return Writer(connection)
+
+    @classmethod
+    def copy(cls, source: Path, folder: Path) -> "Writer":
+        """A copy, to be changed, of the catalogue in the folder `source`."""
+        shutil.copyfile(source / FILE, folder / FILE)
+        return Writer(_writable(folder / FILE))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What holds for the whole index, by name; JSON."""
+        rows = self._connection.execute("SELECT name, value FROM settings")
+        return {name: json.loads(value) for name, value in rows}
+
+    def roots(self) -> list[Root]:
+        """The folders that are followed, in the order in which they were added."""
+        rows = self._connection.execute("SELECT root, path, label, rules FROM roots ORDER BY root")
+        return [Root(root, path, label, json.loads(rules)) for root, path, label, rules in rows]
+
+    def counts(self) -> dict[State, int]:
+        """How many files are in each state; all states are there."""
+        rows = self._connection.execute("SELECT state, count(*) FROM files GROUP BY state")
+        found = dict(rows.fetchall())
+        return {state: found.get(state, 0) for state in STATES}
+
+    def files(
+        self, *, states: Sequence[State] = STATES, root: int | None = None, below: str = ""
+    ) -> Iterator[FileRecord]:
+        """The ledger, in the order of the paths.
+
+        Args:
+            states: those wanted.
+            root: the number of the one root wanted.
+            below: a path: it, and all that lies in it.
+        """
+        where, values = [f"state IN ({_marks(states)})"], list[Any](states)
+        if root is not None:
+            where.append("root = ?")
+            values.append(root)
+        if below:
+            where.append("(path = ? OR path > ? AND path < ?)")
+            folder = below.rstrip("/")
+            values += [below, f"{folder}/", f"{folder}0"]  # "0" comes right after "/"
+        query = f"{_FILE} WHERE {' AND '.join(where)} ORDER BY path"
+        return map(_file, self._connection.execute(query, values))
+
+    def file(self, path: str) -> FileRecord | None:
+        """What is known of a path."""
+        row = self._connection.execute(f"{_FILE} WHERE path = ?", [path]).fetchone()
+        return None if row is None else _file(row)
+
+    def files_in(self, segments: Sequence[int]) -> list[FileRecord]:
+        """The files that have chunks in some segments, in the order of the paths."""
+        there = (
+            "SELECT documents.path FROM chunks JOIN documents ON document = number"
+            f" WHERE segment IN ({_marks(segments)})"
+        )
+        rows = self._connection.execute(f"{_FILE} WHERE path IN ({there}) ORDER BY path", segments)
+        return [_file(row) for row in rows]
+
+    def number_of_documents(self) -> int:
+        """How many documents there are."""
+        return self._number("SELECT count(*) FROM documents")
+
+    def number_of_chunks(self) -> int:
+        """How many chunks there are."""
+        return self._number("SELECT count(*) FROM chunks")
+
+    def documents(self, doc_ids: Iterable[str] | None = None) -> dict[str, DocumentRecord]:
+        """Documents by id; all of them, in the order of their ids, if none is named.
+
+        Raises:
+            UnknownName: there is no document of an id.
+        """
+        if doc_ids is None:
+            rows = self._connection.execute(f"{_DOCUMENT} ORDER BY doc_id")
+            return {row[0]: DocumentRecord(*row) for row in rows}
+        wanted = list(dict.fromkeys(doc_ids))
+        found = {row[0]: DocumentRecord(*row) for row in self._among(_DOCUMENT, "doc_id", wanted)}
+        return {doc_id: _named(found, doc_id, "document") for doc_id in wanted}
+
+    def documents_of_file(self, path: str) -> list[DocumentRecord]:
+        """The documents of one file, in their order in it."""
+        rows = self._connection.execute(f"{_DOCUMENT} WHERE path = ? ORDER BY number", [path])
+        return [DocumentRecord(*row) for row in rows]
+
+    def chunks(self, chunk_ids: Iterable[int]) -> list[ChunkRecord]:
+        """The chunks of some ids, in their order.
+
+        Raises:
+            UnknownName: there is no chunk of an id.
+        """
+        wanted = [int(chunk_id) for chunk_id in chunk_ids]
+        rows = self._among(_CHUNK, "chunk_id", list(dict.fromkeys(wanted)))
+        found = {row[0]: _chunk(row) for row in rows}
+        return [_named(found, chunk_id, "chunk") for chunk_id in wanted]
+
+    def chunks_of_document(self, doc_id: str) -> list[ChunkRecord]:
+        """The chunks of a document, in the order of its text.
+
+        Raises:
+            UnknownName: there is no such document.
+        """
+        self.documents([doc_id])
+        own = "SELECT first_chunk, first_chunk + chunks FROM documents WHERE doc_id = ?"
+        first, end = self._connection.execute(own, [doc_id]).fetchone()
+        where = "chunk_id >= ? AND chunk_id < ? ORDER BY chunk_id"
+        rows = self._connection.execute(f"{_CHUNK} WHERE {where}", [first, end])
+        return [_chunk(row) for row in rows]
+
+    def all_chunk_ids(self) -> set[int]:
+        """The ids of all chunks."""
+        return {chunk_id for (chunk_id,) in self._connection.execute("SELECT chunk_id FROM chunks")}
+
+    def chunks_of_rows(self, segment: int, rows: Iterable[int]) -> dict[int, list[int]]:
+        """The chunk ids of some rows of a segment, ascending; no entry for a row without any."""
+        select = f"SELECT row, chunk_id FROM chunks WHERE segment = {int(segment)}"
+        found: dict[int, list[int]] = {}
+        for row, chunk_id in self._among(select, "row", [int(row) for row in rows]):
+            found.setdefault(row, []).append(chunk_id)
+        return {row: sorted(chunk_ids) for row, chunk_ids in found.items()}
+
+    def last_rows(self) -> dict[int, int]:
+        """The highest row of each segment that a chunk points to."""
+        query = "SELECT segment, max(row) FROM chunks GROUP BY segment"
+        return dict(self._connection.execute(query).fetchall())
+
+    def live_rows(self) -> dict[int, int]:
+        """How many rows of each segment are chunks; no entry for a segment without any."""
+        query = "SELECT segment, count(DISTINCT row) FROM chunks GROUP BY segment"
+        return dict(self._connection.execute(query).fetchall())
+
+    def alive(
+        self, segment: int, size: int, documents: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Which rows of a segment are chunks.
+
+        Args:
+            segment: its number.
+            size: how many rows it has.
+            documents: numbers of documents, as `matching` gives them; None for all.
+
+        Returns:
+            (size,), True on rows that a chunk, of one of the documents, points to.
+        """
+        rows, owners = self._rows_of(segment)
+        if documents is not None:
+            rows = rows[np.isin(owners, documents)]
+        mask = np.zeros(size, np.bool_)
+        mask[rows] = True
+        return mask
+
+    def chunk_ids(
+        self, segment: int, documents: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """The ids of a segment's chunks, ascending; of some documents, or of all."""
+        query = "SELECT chunk_id, document FROM chunks WHERE segment = ? ORDER BY chunk_id"
+        found = _integers(self._connection.execute(query, [segment]))
+        if documents is not None:
+            found = found[np.isin(found[:, 1], documents)]
+        return found[:, 0]
+
+    def matching(self, passes: Callable[[DocumentRecord], bool]) -> npt.NDArray[np.int64]:
+        """The numbers of the documents that a function passes, for `alive` and `chunk_ids`."""
+        rows = self._connection.execute(_DOCUMENT.replace("SELECT", "SELECT number,"))
+        found = [number for number, *fields in rows if passes(DocumentRecord(*fields))]
+        return np.array(found, np.int64)
+
+    def _rows_of(self, segment: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The row and the document's number of each chunk in a segment."""
+        if segment not in self._places:
+            query = "SELECT row, document FROM chunks WHERE segment = ?"
+            found = _integers(self._connection.execute(query, [segment]))
+            self._places[segment] = (found[:, 0], found[:, 1])
+        return self._places[segment]
+
+    def _among(self, select: str, column: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows whose column has one of many values."""
+        joint = "AND" if " WHERE " in select else "WHERE"
+        for first in range(0, len(values), _AT_ONCE):
+            some = values[first : first + _AT_ONCE]
+            query = f"{select} {joint} {column} IN ({_marks(some)})"
+            yield from self._connection.execute(query, some)
+
+    def _number(self, query: str, values: Sequence[Any] = ()) -> int:
+        return int(self._connection.execute(query, values).fetchone()[0])
+
+
+class Writer(Catalogue):
+    """A catalogue that can be changed; `Catalogue.create` and `Catalogue.copy` make one.
+
+    Nothing is on the disk before `save`; a folder that was closed without it is no catalogue.
+    """
+
+    def set(self, name: str, value: Any) -> None:
+        """Note a setting; anything JSON can hold."""
+        row = [name, json.dumps(value, allow_nan=False)]
+        self._connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", row)
+
+    def add_root(self, root: Root) -> None:
+        """Note a folder to follow."""
+        row = [root.root, root.path, root.label, json.dumps(root.rules)]
+        self._connection.execute("INSERT INTO roots VALUES (?, ?, ?, ?)", row)
+
+    def set_rules(self, root: int, rules: Mapping[str, Any]) -> None:
+        """Note other rules for a root."""
+        query = "UPDATE roots SET rules = ? WHERE root = ?"
+        self._connection.execute(query, [json.dumps(rules), root])
+
+    def remove_root(self, root: int) -> list[int]:
+        """Forget a root and all its files; the ids of the chunks that went."""
+        gone: list[int] = []
+        for record in list(self.files(root=root)):
+            gone += self.remove_file(record.path)
+        self._connection.execute("DELETE FROM roots WHERE root = ?", [root])
+        return gone
+
+    def put_file(self, record: FileRecord) -> None:
+        """Note what is known of a path, in the place of what was; its documents stay."""
+        fields = [*astuple(record)[:-1], int(record.settled)]
+        query = f"INSERT OR REPLACE INTO files VALUES ({_marks(fields)})"
+        self._connection.execute(query, fields)
+
+    def remove_file(self, path: str) -> list[int]:
+        """Forget a path and its documents; the ids of the chunks that went."""
+        gone = self.remove_documents(path)
+        self._connection.execute("DELETE FROM files WHERE path = ?", [path])
+        return gone
+
+    def remove_documents(self, path: str) -> list[int]:
+        """Forget the documents of a file; the ids of the chunks that went."""
+        query = "SELECT number, first_chunk, chunks FROM documents WHERE path = ?"
+        gone: list[int] = []
+        for number, first, chunks in self._connection.execute(query, [path]).fetchall():
+            self._connection.execute(
+                "DELETE FROM chunks WHERE chunk_id >= ? AND chunk_id < ?", [first, first + chunks]
+            )
+            self._connection.execute("DELETE FROM documents WHERE number = ?", [number])
+            gone += range(first, first + chunks)
+        return gone
+
+    def add_document(self, record: DocumentRecord, chunks: Sequence[NewChunk]) -> range:
+        """Add a document of a file that was noted, and its chunks; their ids, in their order.
+
+        `record.chunks` is not looked at. See `free_doc_id` for an id that is not taken.
+        """
+        first = self._take_ids(len(chunks))
+        fields = [*astuple(record)[:-1], len(chunks), first]
+        number = self._connection.execute(
+            "INSERT INTO documents (doc_id, path, format, title, language, modified, part, chunks,"
+            f" first_chunk) VALUES ({_marks(fields)})",
+            fields,
+        ).lastrowid
+        rows = [
+            (first + place, number, *astuple(chunk)[:-1], json.dumps(chunk.headings))
+            for place, chunk in enumerate(chunks)
+        ]
+        self._connection.executemany(f"INSERT INTO chunks VALUES ({_marks(range(10))})", rows)
+        return range(first, first + len(chunks))
+
+    def free_doc_id(self, wanted: str) -> str:
+        """An id that no document has: the one wanted, or it with ~2, ~3 ... behind.
+
+        Two files want the same one where a folder of the first root has the name of a later root,
+        or a file is called as a part of another.
+        """
+        doc_id, count = wanted, 1
+        while self._number("SELECT count(*) FROM documents WHERE doc_id = ?", [doc_id]):
+            count += 1
+            doc_id = f"{wanted}~{count}"
+        return doc_id
+
+    def move_rows(self, segment: int, rows: npt.NDArray[np.int64], target: int, first: int) -> None:
+        """Let the chunks of some rows of a segment point to rows `first`... of another one.
+
+        Args:
+            segment: where the chunks are.
+            rows: distinct; the i-th becomes the row first + i.
+            target: another segment.
+            first: a row of it.
+        """
+        moves = ((target, first + place, segment, row) for place, row in enumerate(rows.tolist()))
+        query = "UPDATE chunks SET segment = ?, row = ? WHERE segment = ? AND row = ?"
+        self._connection.executemany(query, moves)
+
+    def save(self, *, pack: bool = False) -> None:
+        """Write everything to the file and close it.
+
+        Args:
+            pack: leave out the room of what was deleted.
+        """
+        self._connection.commit()
+        if pack:
+            self._connection.execute("VACUUM")
+        self.close()
+
+    def _take_ids(self, count: int) -> int:
+        first = self._number("SELECT next_chunk FROM counters")
+        self._connection.execute("UPDATE counters SET next_chunk = ?", [first + count])
+        return first
+
+
+def faults(folder: Path) -> list[str]:
+    """What is wrong with the catalogue in a folder, in words; none if nothing is."""
+    try:
+        with Catalogue.open(folder) as catalogue:
+            found = [
+                *(
+                    line
+                    for (line,) in catalogue._connection.execute("PRAGMA integrity_check")
+                    if line != "ok"
+                ),
+                *(
+                    f"a row of {table} points to none of {parent}"
+                    for table, _, parent, _ in catalogue._connection.execute(
+                        "PRAGMA foreign_key_check"
+                    )
+                ),
+            ]
+            torn = catalogue._connection.execute(
+                "SELECT doc_id, documents.chunks, count(chunk_id) AS there FROM documents"
+                " LEFT JOIN chunks ON document = number AND chunk_id >= first_chunk"
+                " AND chunk_id < first_chunk + documents.chunks"
+                " GROUP BY number HAVING there != documents.chunks"
+            )
+            return found + [f"{doc} has {there} chunks, not {n}" for doc, n, there in torn]
+    except sqlite3.DatabaseError as error:
+        return [f"SQLite cannot read it ({error})"]
+
+
+def _writable(path: Path) -> sqlite3.Connection:
+    # A copy that nobody else knows of, and thrown away if anything fails: no journal is worth its
+    # time, and the store flushes what it commits.
+    connection = sqlite3.connect(path, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+def _file(row: tuple[Any, ...]) -> FileRecord:
+    fields: list[Any] = [*row[:-1], bool(row[-1])]
+    return FileRecord(*fields)
+
+
+def _chunk(row: tuple[Any, ...]) -> ChunkRecord:
+    fields: list[Any] = [*row[:-1], tuple(json.loads(row[-1]))]
+    return ChunkRecord(*fields)
+
+
+def _integers(cursor: sqlite3.Cursor) -> npt.NDArray[np.int64]:
+    """The rows of a query for two integers, (n, 2)."""
+    return np.array(cursor.fetchall(), np.int64).reshape(-1, 2)
+
+
+def _named(found: Mapping[Any, Any], name: Any, kind: str) -> Any:
+    if name not in found:
+        raise UnknownName(f"the index has no {kind} {name!r}; it may have changed: search again")
+    return found[name]
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))

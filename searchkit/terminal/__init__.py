@@ -1,0 +1,1 @@
+"""The full-screen view: what is typed is searched, read, compared and judged."""

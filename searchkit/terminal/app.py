@@ -1,0 +1,644 @@
+"""The view, put together: a field to type in, one list of results or two, and what they hold."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual.app import App, ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Label
+
+from searchkit.errors import SearchkitError
+from searchkit.search.judging import Ledger, ledger_of
+from searchkit.terminal import colours, opening, placing
+from searchkit.terminal.background import RGB
+from searchkit.terminal.column import Column
+from searchkit.terminal.comparison import LEFT, RIGHT, Comparison
+from searchkit.terminal.fitting import clip, shown
+from searchkit.terminal.grades import Grades
+from searchkit.terminal.history import History
+from searchkit.terminal.keys import KeyLine
+from searchkit.terminal.lookup import PAUSE, Answer, Fault, Lookup
+from searchkit.terminal.page import Page, help_text, keys_of
+from searchkit.terminal.picker import Choice, Picker
+from searchkit.terminal.preview import Preview
+from searchkit.terminal.query import QueryField
+from searchkit.terminal.reading import Reading
+from searchkit.terminal.results import SETTLE, Results
+from searchkit.terminal.source import Result, Source
+from searchkit.terminal.status import StatusLine
+from searchkit.terminal.votes import Votes, decided, verdict
+
+WIDE = 110  # cells from which a document stands beside its list
+WIDE_WITH_TWO = 170  # and beside two of them
+RESTED = 2.0  # seconds after which a query was meant: it is remembered, and read to its end
+
+_MEANING = {
+    "bm25": "words",
+    "dense": "meaning, by vectors",
+    "hybrid": "words and meaning, fused",
+}
+
+
+class View(App[None], inherit_bindings=False):
+    """The full-screen view of an index.
+
+    Args:
+        source: the index.
+        others: the names of indexes that `open_source` can open, this one's among them.
+        open_source: an index by name.
+        background: of the terminal; None where it is not known, or no colours are wanted.
+        history: of queries; the user's own by default.
+        ledgers: an index's name to its judgements; the user's own by default.
+        environment: where EDITOR is named; the process's by default.
+        chance: shuffles the columns of the blind mode.
+        pause: see `Lookup`.
+        settle: see `Results`.
+    """
+
+    TITLE = "searchkit"
+    ENABLE_COMMAND_PALETTE = False
+    BINDING_GROUP_TITLE = "Results and document"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "less_than_sign",
+            "vote('left')",
+            "left is better",
+            key_display="<",
+            tooltip="blind mode: left is better",
+        ),
+        Binding(
+            "equals_sign", "vote('tie')", "a tie", key_display="=", tooltip="blind mode: a tie"
+        ),
+        Binding(
+            "greater_than_sign",
+            "vote('right')",
+            "right is better",
+            key_display=">",
+            tooltip="blind mode: right is better",
+        ),
+        Binding("t", "tally", "tally", tooltip="blind mode: how the votes stand"),
+        Binding("enter", "open", "open", tooltip="open a text in the editor, others in a viewer"),
+        Binding("r", "judge(1)", "relevant", tooltip="judge the document relevant"),
+        Binding("x", "judge(0)", "not relevant", tooltip="judge the document not relevant"),
+        Binding("s", "compare", "side by side", tooltip="compare two ways to search, or end it"),
+        Binding("b", "blind", "blind", tooltip="hide which column is which, and vote; or end it"),
+        Binding("v", "system", "how to search", tooltip="how the column is searched"),
+        Binding("f", "filter", "filters", tooltip="add a filter to the query"),
+        Binding("y", "copy_place", "copy place", tooltip="copy the path with line or page"),
+        Binding("Y", "copy_passage", "copy passage", tooltip="copy the text of the passage"),
+        Binding("e", "edit", "editor", tooltip="open in $EDITOR, at the line"),
+        Binding("o", "view", "viewer", tooltip="open in the desktop's viewer, at the page"),
+        Binding("z", "zoom", "zoom", tooltip="the document alone, or with its list"),
+        Binding("i", "index", "indexes", tooltip="search another index"),
+        Binding("ctrl+r,h", "history", "history", tooltip="choose an earlier query"),
+        Binding("tab", "app.focus_next", "next part", show=False),
+        Binding("shift+tab", "app.focus_previous", "previous part", show=False),
+        Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
+        Binding("question_mark", "help", "help", key_display="?", tooltip="all keys"),
+        Binding("f1", "help", "help", key_display="F1", tooltip="all keys"),
+        Binding("ctrl+q,ctrl+c,q", "quit", "quit", tooltip="quit"),
+    ]
+    CSS = """
+    Screen { background: $background; color: $ink; layout: vertical; }
+    #asking { height: 1; }
+    #index { width: auto; color: $accent; text-style: bold; padding: 0 1; }
+    #query { width: 1fr; }
+    #body { layout: vertical; height: 1fr; }
+    #lists { layout: horizontal; height: 11fr; }
+    #reading { height: 10fr; }
+    #preview { height: 1fr; }
+    Column { width: 1fr; }
+    #right { display: none; }
+    .two #right { display: block; }
+    .two #left { margin-right: 1; }
+    .wide #body { layout: horizontal; }
+    .wide #lists { width: 46fr; height: 100%; margin-right: 1; }
+    .wide #reading { width: 54fr; height: 100%; }
+    .wide.two #lists { width: 60fr; }
+    .wide.two #reading { width: 40fr; }
+    .zoomed #lists { display: none; }
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        others: Sequence[str] = (),
+        open_source: Callable[[str], Source] | None = None,
+        background: RGB | None = None,
+        history: History | None = None,
+        ledgers: Callable[[str], Ledger] = ledger_of,
+        environment: Mapping[str, str] = os.environ,
+        chance: random.Random | None = None,
+        pause: float = PAUSE,
+        settle: float = SETTLE,
+    ) -> None:
+        theme = colours.theme(None if os.environ.get("NO_COLOR") else background)
+        super().__init__(ansi_color=theme.ansi)
+        self.register_theme(theme)
+        self.theme = theme.name
+        self.others, self._open_source = others, open_source
+        self._history, self._ledgers = history or History(), ledgers
+        self._environment, self._chance = environment, chance or random.Random()
+        self._pause = pause
+        self.columns = (Column(LEFT), Column(RIGHT))
+        for column in self.columns:
+            column.results.settle = settle
+        self.reading, self.status = Reading(id="reading"), StatusLine(id="status")
+        self.field = QueryField(id="query")
+        self._active = LEFT
+        self._resting: Timer | None = None
+        self._take(source)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The variables of the themes of `colours`, for the moment before one is chosen."""
+        return colours.theme(None).variables
+
+    def _take(self, source: Source) -> None:
+        """Search another index from now on."""
+        self.source = source
+        self.lookup = Lookup(source, self._answered, self.run_worker, pause=self._pause)
+        self.comparison = Comparison(source, Votes(source.name), self._chance)
+        self.grades = Grades(source, self._ledgers(source.name))
+
+    # The screen
+
+    def compose(self) -> ComposeResult:
+        """The parts from top to bottom."""
+        with Horizontal(id="asking"):
+            yield Label("", id="index", markup=False)
+            yield self.field
+        with Container(id="body"):
+            with Container(id="lists"):
+                yield from self.columns
+            yield self.reading
+        yield self.status
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Start with an empty query."""
+        self._opened()
+        self.field.focus()
+
+    def _opened(self) -> None:
+        """Show an index that was just opened."""
+        self.query_one("#index", Label).update(f"{clip(shown(self.source.name), 30)} ›")
+        self.field.earlier = self._history.queries(self.source.name)
+        try:
+            self.grades.read()
+        except (SearchkitError, OSError) as error:
+            self.status.fault(str(error))
+        self._systems_changed()
+
+    @property
+    def query_text(self) -> str:
+        """What was typed."""
+        return self.field.value
+
+    @property
+    def active(self) -> Column:
+        """The column whose result is shown."""
+        return self.columns[self._active if self.comparison.two else LEFT]
+
+    def on_resize(self) -> None:
+        """Put the document beside its list, or below."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        two = self.comparison.two
+        first = self.screen_stack[0]
+        first.set_class(two, "two")
+        first.set_class(self.size.width >= (WIDE_WITH_TWO if two else WIDE), "wide")
+
+    # Asking and answering
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search for what was typed."""
+        self._ask()
+
+    def _ask(self) -> None:
+        query = self.query_text
+        if self._resting is not None:
+            self._resting.stop()
+            self._resting = None
+        if not query.strip():
+            self.lookup.forget()
+            for column in self.columns:
+                text = self._welcome() if column.position == LEFT else ""
+                column.clear(self.comparison.name_of(column.position), text)
+            self._show(None)
+            return
+        self._resting = self.set_timer(RESTED, self._rested)
+        self.lookup.ask(query, self.comparison.asked, together=self.comparison.blind)
+
+    def _answered(self, said: Answer | Fault) -> None:
+        """Show what was found."""
+        if isinstance(said, Fault):
+            self.status.fault(said.message)
+            return
+        self.status.calm("fault")
+        position = self.comparison.column_of(said.query, said.column)
+        column = self.columns[position]
+        column.results.grades = self.grades.of(said.query)
+        nothing = "\n\n".join(filter(None, ("Nothing found.", self.source.syntax)))
+        column.present(
+            self.comparison.name_of(position), said, nothing, hidden=self.comparison.blind
+        )
+        while said.complete and self.source.notes:
+            self.status.notice(self.source.notes.popleft())
+        if self.comparison.two:
+            self._show_changes()
+
+    def _show_changes(self) -> None:
+        left, right = (column.results for column in self.columns)
+        compared = left.query_text == right.query_text and not self.comparison.blind
+        right.changes = placing.changes(left.results, right.results) if compared else None
+        right.refresh()
+
+    def _rested(self) -> None:
+        """The query was typed to its end: it is remembered, and what is wrong with it told."""
+        self._remember()
+        if complaint := self.source.complaint(self.query_text):
+            self.status.fault(complaint)
+
+    # Reading
+
+    def on_results_selected(self, event: Results.Selected) -> None:
+        """Show what was selected."""
+        if event.results is self.active.results:
+            self._show(event.results.current)
+
+    def _show(self, result: Result | None) -> None:
+        """Show the document of a result, and where the other column has it."""
+        other = self.columns[1 - self.active.position].results
+        other.twin = result.key if result and self.comparison.two else None
+        other.refresh()
+        self.reading.show(self.source, self.query_text, result)
+        self.status.fact(self._explained(result) if result else "")
+
+    def on_reading_failed(self, event: Reading.Failed) -> None:
+        """Say why a document is not shown."""
+        self.status.fault(event.reason)
+
+    def _explained(self, result: Result) -> str:
+        """Which list, rank and score gave a result its place; nothing where that would tell."""
+        if self.comparison.blind:
+            return ""
+        said = [f"{name} #{rank} {score:.3f}" for name, rank, score in result.lists]
+        fused = f" → #{result.rank} {result.score:.4f}" if len(said) > 1 else ""
+        held = "; stays in place, Home gives rank order" if self.active.results.held else ""
+        return " · ".join(said) + fused + held
+
+    def on_descendant_focus(self, event: Any) -> None:
+        """Follow the focus from column to column."""
+        for column in self.columns:
+            if column.results.has_focus and self._active != column.position:
+                self._active = column.position
+                self._show(column.results.current)
+        self._show_focus()
+
+    def on_descendant_blur(self, event: Any) -> None:
+        """Follow the focus."""
+        self._show_focus()
+
+    def _show_focus(self) -> None:
+        """Make the heading of what has the focus stand out."""
+        for column in self.columns:
+            column.heading.active = column.results.has_focus
+        self.reading.heading.active = self.reading.preview.has_focus
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Which keys work now; the others are neither shown nor taken."""
+        if action in ("vote", "tally"):
+            return self.comparison.blind
+        if action == "blind":
+            return self.comparison.two
+        if action == "index":
+            return len(self.others) > 1
+        if action == "filter":
+            return bool(self.source.syntax)
+        return True
+
+    def action_go(self, rows: int = 0, pages: int = 0) -> None:
+        """Go from the query to the results, and there by rows or pages."""
+        results = self.active.results
+        self.screen.set_focus(results)
+        if results.results:
+            results.touch()
+        if rows:
+            results.action_move(rows)
+        if pages:
+            results.action_page(pages)
+
+    def on_query_field_help_asked(self) -> None:
+        """`?` before anything was typed."""
+        self.action_help()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Open the first result."""
+        self.action_open()
+
+    def on_results_opened(self, event: Results.Opened) -> None:
+        """Open what was clicked on twice."""
+        self.action_open()
+
+    def on_results_left(self, event: Results.Left) -> None:
+        """Go back to the query."""
+        self.action_type()
+
+    def action_type(self, another: bool = False) -> None:
+        """Go to the query: to its end, or to type another in its place."""
+        self.screen.set_focus(self.field)
+        if another:
+            self.field.action_select_all()
+        else:
+            self.field.cursor_position = len(self.field.value)
+
+    def action_redraw(self) -> None:
+        """Draw everything again, after something else wrote on the terminal."""
+        self.refresh(layout=True)
+
+    def action_zoom(self) -> None:
+        """Give the document the whole screen, or take it back."""
+        first = self.screen_stack[0]
+        first.toggle_class("zoomed")
+        widget = self.reading.preview if first.has_class("zoomed") else self.active.results
+        widget.focus()
+
+    async def action_quit(self) -> None:
+        """Remember the query, and end."""
+        self._remember()
+        self.exit()
+
+    # What is done with a result
+
+    def action_open(self) -> None:
+        """Open a text at its line in the editor, anything else in the viewer."""
+        result = self.active.results.current
+        if result is not None and result.line is not None:
+            self.action_edit()
+        else:
+            self.action_view()
+
+    def action_edit(self) -> None:
+        """Open the file in the editor, and wait for it."""
+        result = self._acted_on()
+        if result is None or (path := self._path(result)) is None:
+            return
+        try:
+            command = opening.editor_command(path, result.line, self._environment)
+            with self.suspend():
+                code = subprocess.run(command).returncode
+        except (SearchkitError, OSError) as error:
+            self.status.fault(str(error))
+        except SuspendNotSupported:
+            self.status.fault("this terminal cannot be handed to an editor")
+        else:
+            if code:
+                self.status.fault(f"{command[0]} ended with {code}")
+            self._ask()  # what was found may read otherwise now
+
+    def action_view(self) -> None:
+        """Open the file in the desktop's viewer."""
+        result = self._acted_on()
+        if result is None or (path := self._path(result)) is None:
+            return
+        try:
+            viewer = opening.default_pdf_viewer() if result.page else None
+            command = opening.viewer_command(path, result.page, sys.platform, viewer)
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except (SearchkitError, OSError) as error:
+            self.status.fault(str(error))
+        else:
+            self.status.notice(f"opened with {command[0]}")
+
+    def action_copy_place(self) -> None:
+        """Copy the path with the line or page."""
+        if (result := self._acted_on()) is not None:
+            place = opening.address(result.path or result.doc_id, result.line, result.page)
+            self._copy(place)
+
+    def action_copy_passage(self) -> None:
+        """Copy the text of the passage."""
+        if (result := self._acted_on()) is not None:
+            self._copy(result.text)
+
+    def _copy(self, text: str) -> None:
+        self.copy_to_clipboard(text)
+        self.status.notice(f"copied {text}")
+
+    def action_judge(self, grade: int) -> None:
+        """Note whether a result is relevant; it stays where it is."""
+        result, query = self.active.results.current, self.query_text
+        if result is None:
+            return
+        if not self.grades.need_of(query):
+            self.status.fault("a judgement is about words; type some beside the filters")
+            return
+        try:
+            self.grades.add(query, result.doc_id, grade)
+        except (SearchkitError, OSError) as error:
+            self.status.fault(str(error))
+            return
+        self._remember()
+        for column in self.columns:
+            column.results.touch()
+            column.results.grades = self.grades.of(query)
+            column.results.refresh()
+        word = "relevant" if grade else "not relevant"
+        self.status.notice(f"{word}: {result.heading} ({len(self.grades)} judged)")
+
+    def _acted_on(self) -> Result | None:
+        """The result that is selected; something is done with it, so its query was meant."""
+        result = self.active.results.current
+        if result is not None:
+            self.active.results.touch()
+            self._remember()
+        return result
+
+    def _path(self, result: Result) -> str | None:
+        if result.path is None:
+            self.status.fault("this index was made from a corpus; it knows no files to open")
+        return result.path
+
+    # Two systems
+
+    def action_compare(self) -> None:
+        """Show two systems side by side, or one again."""
+        if not self.comparison.find_other():
+            self.status.fault(
+                "this index is searched by words alone; add vectors to compare with: searchkit "
+                "index ... --variant mean-causal"
+            )
+            return
+        self.comparison.show_two(not self.comparison.two)
+        self._active = LEFT
+        if self.columns[RIGHT].results.has_focus:
+            self.columns[LEFT].results.focus()
+        self._systems_changed()
+
+    def action_blind(self) -> None:
+        """Hide which column is which and shuffle them, or say how it ended."""
+        blind = not self.comparison.blind
+        self.comparison.hide_names(blind)
+        if blind:
+            self.status.notice("columns are shuffled for every query; vote with < = >")
+        else:
+            self.action_tally()
+        self._systems_changed()
+
+    def _systems_changed(self) -> None:
+        for column in self.columns:
+            column.clear(self.comparison.name_of(column.position))
+        for system in self.comparison.asked:
+            if system.variant:
+                self.lookup.warm(system.variant)
+        self._arrange()
+        self._ask()
+        self.refresh_bindings()
+
+    def action_vote(self, side: str) -> None:
+        """Vote for a column or for neither; the next query can be typed at once."""
+        query = self.query_text
+        if not query.strip() or any(one.results.query_text != query for one in self.columns):
+            self.status.fault("wait until both columns are there")
+            return
+        column = {"left": LEFT, "right": RIGHT, "tie": None}[side]
+        try:
+            tally = self.comparison.vote(query, self.grades.need_of(query) or query, column)
+        except OSError as error:
+            self.status.fault(str(error))
+            return
+        self._remember()
+        if decided(tally):
+            self.status.notice(verdict(tally))
+        else:
+            self.status.notice("noted; not enough votes yet to say which is better (t: tally)")
+        self.action_type(another=True)
+
+    def action_tally(self) -> None:
+        """Say how the votes stand."""
+        self.push_screen(Page("Votes", verdict(self.comparison.tally())))
+
+    # Help, and lists to choose from
+
+    def action_help(self) -> None:
+        """Show every key."""
+        self.push_screen(Page("Keys", self.help()))
+
+    def help(self) -> Any:
+        """Every key, by where it works, as a table."""
+        nodes: list[tuple[type[Any], type[Any]]] = [
+            (View, App),
+            (Results, Widget),
+            (Preview, Widget),
+            (QueryField, Widget),
+            (Picker, Widget),
+            (Page, Widget),
+        ]
+        groups = [
+            (str(node.BINDING_GROUP_TITLE), list(keys_of(node, base))) for node, base in nodes
+        ]
+        return help_text(groups, self.get_key_display, self.source.syntax)
+
+    async def action_history(self) -> None:
+        """Choose an earlier query."""
+        queries = reversed(self._history.queries(self.source.name))
+        await self._pick("Earlier queries", [Choice(query) for query in queries], self._retype)
+
+    def _retype(self, query: str) -> None:
+        self.field.value = query
+        self.action_type()
+
+    async def action_filter(self) -> None:
+        """Choose a filter; it is added to the query."""
+
+        def add(text: str) -> None:
+            end = "" if text.endswith(":") else " "
+            self._retype(f"{self.query_text.rstrip()} {text}".lstrip() + end)
+
+        found = await asyncio.to_thread(self.source.filters)
+        await self._pick("Filters", [Choice(one.text, one.note) for one in found], add)
+
+    async def action_system(self) -> None:
+        """Choose how the column with the focus is searched."""
+        if self.comparison.blind:
+            self.status.fault("the columns are hidden; leave the blind mode first (b)")
+            return
+        column = self.active.position
+        there = {system.name: system for system in self.comparison.choices()}
+
+        def take(name: str) -> None:
+            self.comparison.choose(column, there[name])
+            self._systems_changed()
+
+        choices = [Choice(name, _MEANING[system.mode]) for name, system in there.items()]
+        await self._pick("How to search", choices, take, self.comparison.systems[column].name)
+
+    async def action_index(self) -> None:
+        """Choose another index."""
+
+        async def take(name: str) -> None:
+            if self._open_source is None:
+                return
+            try:
+                source = await asyncio.to_thread(self._open_source, name)
+            except (SearchkitError, OSError) as error:
+                self.status.fault(str(error))
+                return
+            self._remember()
+            self.lookup.forget()
+            self._take(source)
+            self._opened()
+
+        choices = [Choice(name) for name in self.others]
+        await self._pick("Indexes", choices, take, self.source.name)
+
+    async def _pick(
+        self,
+        title: str,
+        choices: Sequence[Choice],
+        take: Callable[[str], Any],
+        current: str | None = None,
+    ) -> None:
+        if not choices:
+            self.status.fault("there is nothing to choose from yet")
+            return
+
+        async def chosen(value: str | None) -> None:
+            if value is not None and (outcome := take(value)) is not None:
+                await outcome
+
+        await self.push_screen(Picker(title, choices, current), chosen)
+
+    # Odds and ends
+
+    def _remember(self) -> None:
+        """Note the query in the history."""
+        try:
+            self._history.add(self.source.name, self.query_text)
+        except OSError as error:
+            self.status.fault(f"the history cannot be written: {error}")
+            return
+        self.field.earlier = self._history.queries(self.source.name)
+        self.field.forget_place()
+
+    def _welcome(self) -> str:
+        parts = [f"{self.source.documents:,} documents. Type what you are looking for."]
+        return "\n\n".join(filter(None, (*parts, self.source.syntax, "? shows all keys.")))

@@ -1,0 +1,116 @@
+"""An index of a corpus, as the view searches it."""
+
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from searchkit import catalog
+from searchkit.records import Hit
+from searchkit.search import build
+from searchkit.search.retrieve import FUSED_DEPTH, FUSIONS, Lexical, Retriever
+from searchkit.terminal.fitting import Span
+from searchkit.terminal.source import Filter, Result, System
+
+FUSION = "rrf"
+
+_GLANCE = 20_000  # how much of a document a list is made from, in characters
+
+
+class CorpusSource:
+    """A result is a whole document; see `source.of_retriever` for the arguments."""
+
+    def __init__(self, retriever: Retriever, device: str | None) -> None:
+        self._given, self._device = retriever, device
+        # Not through a retriever, which in Python 3.11 waits while another one loads its model.
+        self._lexical = Lexical(retriever.store, retriever.documents.ids)
+        self._dense: dict[str, Retriever] = {}
+        self._lock = threading.Lock()
+        self._facts = build.encoders(retriever.store)
+        self.name = retriever.store.path.resolve().name
+        self.documents = len(retriever.documents)
+        self.encoders: Sequence[str] = tuple(self._facts)
+        self.default = System(retriever.mode, retriever.variant)
+        self.depth = FUSED_DEPTH
+        self.syntax = ""
+        self.notes: deque[str] = deque()
+
+    def refresh(self) -> bool:
+        """A corpus that is built again is another index."""
+        return False
+
+    def words(self, query: str, k: int) -> list[Hit]:
+        """The k best by BM25."""
+        return self._lexical.search([_whole(query)], k)[0]
+
+    def dense(self, query: str, variant: str, k: int) -> list[Hit]:
+        """The k best by one encoder's vectors."""
+        with self._lock:
+            if variant not in self._dense:
+                self._dense[variant] = Retriever(
+                    self._given.store, "dense", variant=variant, device=self._device
+                )
+        return self._dense[variant].search([_whole(query)], k)[0]
+
+    def results(self, query: str, rankings: Mapping[str, Any], k: int) -> list[Result]:
+        """The k best of one ranking, or of several fused as `searchkit search` fuses them."""
+        lists: dict[str, list[Hit]] = dict(rankings)
+        hits = next(iter(lists.values()))[:k]
+        if len(lists) > 1:
+            hits = catalog.load(FUSIONS, FUSION).fuse(list(lists.values()), k)
+        said: dict[str, list[tuple[str, int, float]]] = {hit.doc_id: [] for hit in hits}
+        for name, ranking in lists.items():
+            for hit in ranking:
+                if hit.doc_id in said:
+                    said[hit.doc_id].append((name, hit.rank, hit.score))
+        terms = self._terms(query)
+        return [self._result(hit, terms, said[hit.doc_id]) for hit in hits]
+
+    def text(self, doc_id: str) -> str:
+        """The text of a document, which is the passage, too."""
+        return self._given.document(doc_id).text
+
+    def marks(self, query: str, text: str) -> list[Span]:
+        """The words of a text that a query asks for."""
+        return self._marks(self._terms(query), text)
+
+    def need(self, query: str) -> str:
+        """The query: it knows no filters."""
+        return query
+
+    def complaint(self, query: str) -> str:
+        """Nothing: whatever is typed is words."""
+        return ""
+
+    def filters(self) -> list[Filter]:
+        """None."""
+        return []
+
+    def version(self, variant: str) -> str:
+        """The beginning of the encoder's fingerprint."""
+        return str(self._facts[variant]["fingerprint"])[:12]
+
+    def _result(self, hit: Hit, terms: set[str], said: list[tuple[str, int, float]]) -> Result:
+        document = self._given.document(hit.doc_id)
+        return Result(
+            key=hit.doc_id,
+            rank=hit.rank,
+            score=hit.score,
+            doc_id=hit.doc_id,
+            title=document.title,
+            place=hit.doc_id,
+            text=document.text,
+            marks=tuple(self._marks(terms, document.text[:_GLANCE])),
+            lists=tuple(said),
+        )
+
+    def _terms(self, query: str) -> set[str]:
+        return {term for term, _, _ in self._given.analyse(_whole(query))}
+
+    def _marks(self, terms: set[str], text: str) -> list[Span]:
+        return [(start, end) for term, start, end in self._given.analyse(text) if term in terms]
+
+
+def _whole(query: str) -> str:
+    """A query without halves of surrogate pairs, which a terminal can bring and no index reads."""
+    return query.encode("utf-8", "replace").decode()

@@ -1,0 +1,132 @@
+"""An index of folders, as the view searches it."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from searchkit.errors import BadInput
+from searchkit.index.live.query import parse
+from searchkit.search.live.lists import Ranking
+from searchkit.search.live.passages import Passage, marks_of, matches_of
+from searchkit.search.live.retrieve import DEPTH, Searcher
+from searchkit.terminal.fitting import Span
+from searchkit.terminal.source import Filter, Result, System
+
+SYNTAX = (
+    'words  "a phrase"  +must  -not  begin*  fuzzy~  path:docs/*.md  format:pdf  lang:en  '
+    "after:2024-05  before:2024-06-15"
+)
+
+
+class FolderSource:
+    """A result is the best passage of a document; see `source.of_searcher` for the arguments."""
+
+    def __init__(self, searcher: Searcher, notes: "deque[str]") -> None:
+        self._searcher = searcher
+        self.name = searcher.store.path.resolve().name
+        self.depth = DEPTH
+        self.syntax = SYNTAX
+        self.notes = notes
+        self._count()
+        try:
+            self.default = System(*searcher.choose())
+        except BadInput:  # several encoders, and none of them is the default
+            self.default = System("bm25")
+
+    def _count(self) -> None:
+        generation = self._searcher.generation
+        self.documents = generation.catalogue.number_of_documents()
+        self.encoders: Sequence[str] = tuple(generation.encoders())
+
+    def refresh(self) -> bool:
+        """Go over to the newest generation."""
+        if not self._searcher.refresh():
+            return False
+        self._count()
+        return True
+
+    def words(self, query: str, k: int) -> Ranking:
+        """The k best by BM25; the last word may be the beginning of one."""
+        return self._searcher.search_words(query, k, typing=True)
+
+    def dense(self, query: str, variant: str, k: int) -> Ranking:
+        """The k best by one encoder's vectors."""
+        return self._searcher.search_dense(query, k, variant=variant, typing=True)
+
+    def results(self, query: str, rankings: Mapping[str, Any], k: int) -> list[Result]:
+        """The k best passages of one ranking, or of several fused."""
+        return [_result(passage) for passage in self._searcher.fuse(list(rankings.values()), k)]
+
+    def text(self, doc_id: str) -> str:
+        """The text of a document."""
+        return self._searcher.document_text(doc_id)
+
+    def marks(self, query: str, text: str) -> list[Span]:
+        """The words of a text that a query asks for."""
+        return list(marks_of(matches_of(parse(query, lenient=True), text)))
+
+    def need(self, query: str) -> str:
+        """The words of the query."""
+        return parse(query, lenient=True).text
+
+    def complaint(self, query: str) -> str:
+        """What of the query could not be read."""
+        try:
+            parse(query)
+        except BadInput as error:
+            return str(error)
+        return ""
+
+    def filters(self) -> list[Filter]:
+        """The formats and languages there are, with how many documents each; then dates."""
+        documents = self._searcher.generation.catalogue.documents().values()
+        formats = Counter(document.format for document in documents)
+        languages = Counter(document.language for document in documents if document.language)
+        folders = Counter(
+            document.relative.split("/")[0] for document in documents if "/" in document.relative
+        )
+        counted = [
+            Filter(f"{name}:{_quoted(value)}", f"{count:,} documents")
+            for name, counts in (("format", formats), ("lang", languages), ("path", folders))
+            for value, count in counts.most_common()
+        ]
+        return [*counted, Filter("after:", "a day, such as 2024-05-31"), Filter("before:", "a day")]
+
+    def version(self, variant: str) -> str:
+        """The beginning of the encoder's fingerprint."""
+        facts = self._searcher.generation.encoders()[variant].facts
+        return str(facts["fingerprint"])[:12]
+
+
+def _result(passage: Passage) -> Result:
+    lines = passage.first_line, passage.last_line
+    return Result(
+        key=passage.doc_id,
+        rank=passage.rank,
+        score=passage.score,
+        doc_id=passage.doc_id,
+        title=passage.title,
+        headings=passage.headings,
+        place=_place(passage),
+        path=str(passage.path),
+        line=passage.line,
+        page=passage.page,
+        lines=(lines[0], lines[1]) if lines[0] is not None and lines[1] is not None else None,
+        text=passage.text,
+        start=passage.start,
+        best=passage.best,
+        marks=passage.marks,
+        lists=tuple((listed.name, listed.rank, listed.score) for listed in passage.lists),
+    )
+
+
+def _place(passage: Passage) -> str:
+    if passage.line is not None:
+        return f"{passage.doc_id}:{passage.line}"
+    if passage.page is not None:
+        return f"{passage.doc_id}, page {passage.page}"
+    return passage.doc_id
+
+
+def _quoted(value: str) -> str:
+    return f'"{value}"' if " " in value else value

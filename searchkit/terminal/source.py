@@ -1,0 +1,188 @@
+"""What the view searches: one index, whatever its kind, behind the few questions the view asks."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from searchkit.terminal.fitting import Span
+
+if TYPE_CHECKING:
+    from searchkit.search.live.retrieve import Searcher
+    from searchkit.search.retrieve import Mode, Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One way to search an index: words, vectors of one encoder, or both fused.
+
+    Attributes:
+        mode: "bm25", "dense" or "hybrid".
+        variant: the encoder; None for bm25, which needs none.
+    """
+
+    mode: "Mode"
+    variant: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How the view calls it."""
+        if self.mode == "bm25":
+            return "BM25"
+        return f"BM25 + {self.variant}" if self.mode == "hybrid" else f"{self.variant}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One place of a ranking, with all that the view shows of it.
+
+    Attributes:
+        key: what makes it the same result in another ranking of the same query.
+        rank: from 1; 0 where a ranking lacks it.
+        score: higher is better.
+        doc_id: of the document, by which it is judged.
+        title: may be empty.
+        headings: the path of headings above the passage.
+        place: where it stands, as a person reads it: `docs/care.md:12`, `report.pdf, page 4`.
+        path: the file, absolute; None where the index has none.
+        line: of the file, at which to open it; None where its lines are not known.
+        page: of the file, from 1.
+        lines: the first and the last line of the passage in the file.
+        text: of the passage.
+        start: of the passage in the text of the document.
+        best: the stretch of `text` that answers best; (0, 0) where nothing is known.
+        marks: the words of `text` that the query asks for.
+        lists: what each list that was fused said of it, as (name, rank, score).
+    """
+
+    key: str
+    rank: int
+    score: float
+    doc_id: str
+    title: str = ""
+    headings: tuple[str, ...] = ()
+    place: str = ""
+    path: str | None = None
+    line: int | None = None
+    page: int | None = None
+    lines: tuple[int, int] | None = None
+    text: str = ""
+    start: int = 0
+    best: Span = (0, 0)
+    marks: tuple[Span, ...] = ()
+    lists: tuple[tuple[str, int, float], ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """Title and headings in one, without repeats; the document's id where it has neither."""
+        parts = [part for part in (self.title, *self.headings) if part]
+        return " › ".join(dict.fromkeys(parts)) or self.doc_id
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Something that can be added to a query, and what it leaves: `format:pdf`, `17 documents`."""
+
+    text: str
+    note: str = ""
+
+
+class Source(Protocol):
+    """An index that is open. Its methods are called from several threads at once.
+
+    Attributes:
+        name: of the index; its judgements go by it.
+        documents: how many there are.
+        encoders: whose vectors it holds.
+        default: how it is searched unless a person says otherwise.
+        depth: how much of each ranking a fusion sees.
+        syntax: what its queries understand beyond words, for a person; may be empty.
+        notes: what a person should know of a search, one line each, to be taken away when told.
+    """
+
+    name: str
+    documents: int
+    encoders: Sequence[str]
+    default: System
+    depth: int
+    syntax: str
+    notes: "deque[str]"
+
+    def refresh(self) -> bool:
+        """Take up what was committed since; True if anything was."""
+
+    def words(self, query: str, k: int) -> Any:
+        """The k best by BM25 for a query that is perhaps still being typed.
+
+        Raises:
+            BadInput: the query cannot be understood.
+        """
+
+    def dense(self, query: str, variant: str, k: int) -> Any:
+        """The k best by one encoder's vectors; the first call for each loads its model."""
+
+    def results(self, query: str, rankings: Mapping[str, Any], k: int) -> list[Result]:
+        """The k best results of one ranking, or of several fused; each is given with its name."""
+
+    def text(self, doc_id: str) -> str:
+        """The text of a document, in which `Result.start` counts."""
+
+    def marks(self, query: str, text: str) -> list[Span]:
+        """The words of a text that a query asks for, in order."""
+
+    def need(self, query: str) -> str:
+        """What a query asks for, without its filters: that is what a judgement is about."""
+
+    def complaint(self, query: str) -> str:
+        """What of a query, now that it is typed, could not be read; empty if nothing."""
+
+    def filters(self) -> list[Filter]:
+        """Filters that would leave something, the most useful first."""
+
+    def version(self, variant: str) -> str:
+        """What tells an encoder from an earlier one of the same name."""
+
+
+def of_retriever(retriever: "Retriever", device: str | None = None) -> Source:
+    """An index of a corpus, in which a result is a whole document and no document has a file.
+
+    Args:
+        retriever: it is open; how it searches is the default.
+        device: where queries are encoded; the best there is by default.
+    """
+    from searchkit.terminal.corpus_source import CorpusSource
+
+    return CorpusSource(retriever, device)
+
+
+def of_searcher(searcher: "Searcher", notes: "deque[str] | None" = None) -> Source:
+    """An index of folders, in which a result is the best passage of a document.
+
+    Args:
+        searcher: it is open.
+        notes: where what it says is kept.
+    """
+    from searchkit.terminal.folder_source import FolderSource
+
+    return FolderSource(searcher, deque() if notes is None else notes)
+
+
+def open_source(path: Path, device: str | None = None) -> Source:
+    """An index, of a corpus or of folders.
+
+    Raises:
+        UnknownName: there is no such index.
+        BadInput: it is not an index.
+        CorruptFile: a file that is needed is not what was written.
+    """
+    from searchkit.index.store import Store
+
+    notes: deque[str] = deque(maxlen=5)
+    if Store.open(path).corpus.get("kind") == "folder":
+        from searchkit.search.live.retrieve import open_searcher
+
+        return of_searcher(open_searcher(path, device, notes.append), notes)
+    from searchkit.search.retrieve import open_retriever
+
+    return of_retriever(open_retriever(path, device=device, say=notes.append), device)

@@ -1,0 +1,105 @@
+"""Mail and mailboxes."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from email.message import EmailMessage
+
+import pytest
+
+from searchkit.corpus.extracted import Unreadable
+
+
+def message(**headers):
+    made = EmailMessage()
+    for name, value in headers.items():
+        made[name] = value
+    return made
+
+
+def test_a_mail_has_its_people_its_date_and_its_subject(read):
+    mail = message(From="Zoë <z@x.org>", To="a@b", Cc="c@d", Subject="Größe\tist alles")
+    mail["Date"] = "Fri, 02 Jan 2026 23:30:00 -0500"
+    mail.set_content("Hällo,\n\nit rains.\n-- \nZ\n", cte="quoted-printable")
+    (found,) = read("a.eml", mail.as_bytes(), "mail")
+    assert found.text == (
+        "From: Zoë <z@x.org>\nTo: a@b\nCc: c@d\nDate: 2026-01-02 23:30\n\n"
+        "Hällo,\n\nit rains.\n--\nZ".replace("--\n", "-- \n")
+    )
+    assert found.title == "Größe ist alles"
+    assert found.modified == datetime(2026, 1, 2, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
+    assert found.part == ""
+
+
+def test_plain_text_comes_before_html_and_attachments_are_named(read):
+    mail = message(From="a@b", Subject="x")
+    mail.set_content("the plain text")
+    mail.add_alternative("<p>the <b>HTML</b>", subtype="html")
+    mail.add_attachment(b"secret", maintype="application", subtype="pdf", filename="Größe.pdf")
+    mail.add_attachment("also secret", filename="notes.txt")
+    (found,) = read("a.eml", mail.as_bytes(), "mail")
+    assert found.text == "From: a@b\n\nthe plain text\n\nAttachments: Größe.pdf, notes.txt"
+
+
+@pytest.mark.parametrize("plain", [None, "\n \n"])
+def test_html_is_read_where_there_is_no_plain_text(read, plain):
+    mail = message(Subject="x")
+    if plain is None:
+        mail.set_content("<h1>Größe</h1><p>is <b>all</b>", subtype="html", charset="iso-8859-1")
+    else:
+        mail.set_content(plain)
+        mail.add_alternative("<h1>Größe</h1><p>is <b>all</b>", subtype="html")
+    (found,) = read("a.eml", mail.as_bytes(), "mail")
+    assert found.text == "Größe\n\nis all"
+    assert [heading.text for heading in found.headings] == ["Größe"]
+    assert found.title == "x"
+
+
+def test_a_forwarded_mail_is_read_with_its_people(read):
+    inner = message(From="old@x", Subject="The old one")
+    inner.set_content("old text")
+    mail = message(From="new@x", Subject="Fwd")
+    mail.set_content("see below")
+    mail.add_attachment(inner)
+    (found,) = read("a.eml", mail.as_bytes(), "mail")
+    assert found.text == "From: new@x\n\nsee below\n\nThe old one\n\nFrom: old@x\n\nold text"
+
+
+def test_a_mailbox_is_a_document_for_each_mail(read, make):
+    quoted = b"From x Sat Jan  3 01:05:34 1996\nSubject: 3\n\nFrom here on\n>From me, 1996\n"
+    content = b"\n".join([make.mail(1), make.mail(2).replace(b"\n", b"\r\n"), quoted])
+    found = read("a & b.mbox", content, "mail")
+    assert [one.part for one in found] == ["1", "2", "3"]
+    assert [one.title for one in found] == ["Rain 1", "Rain 2", "3"]
+    assert (
+        found[0].text == "From: Me <me@here>\nTo: you@there\nDate: 1996-01-03 01:05\n\nIt rains, 1."
+    )
+    assert found[2].text == "From here on\nFrom me, 1996"
+    assert found[0].modified == datetime(1996, 1, 3, 0, 5, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("headers", "title", "modified"),
+    [
+        ("Subject: =?utf-8?b?4pyT?= =?utf-8?q?_done?=\nDate: nonsense\n", "✓ done", None),
+        ("Subject: =?nonsense?q?a?=\nDate: Fri, 2 Jan 2026 1:00:00\n", "=?nonsense?q?a?=", 1),
+        ("Subject: a\n b\nDate: Fri, 99 Foo 2026 1:00:00 +9999\n", "a b", None),
+        ("X: y\n", "", None),
+    ],
+)
+def test_headers_that_break_the_rules_stay_as_they_are(read, headers, title, modified):
+    (found,) = read("a.eml", f"{headers}\ntext\n", "mail")
+    assert found.title == title
+    assert found.modified == (modified and datetime(2026, 1, 2, 1, tzinfo=UTC))
+    assert found.text.endswith("text")
+
+
+def test_a_body_in_an_unknown_or_wrong_encoding_is_still_read(read):
+    head = b"Subject: x\nContent-Type: text/plain; charset="
+    (wrong,) = read("a.eml", head + b"us-ascii\n\ncaf\xe9", "mail")
+    (unknown,) = read("a.eml", head + b"x-none\n\ncaf\xc3\xa9", "mail")
+    assert wrong.text == unknown.text == "café"
+
+
+def test_what_is_no_mail_is_refused_and_an_empty_mailbox_is_empty(read):
+    with pytest.raises(Unreadable, match=r"^not a mail, which begins with a line such as"):
+        read("a.eml", "Once upon a time\n", "mail")
+    assert read("a.mbox", "\n", "mail") == []

@@ -1,0 +1,31 @@
+"""Rich Text Format."""
+
+import pytest
+
+from searchkit.corpus.extracted import Extracted, Heading, Unreadable
+
+TEXT = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Times;}}
+{\info{\title Rain in May}}
+{\header Drops in \b general\par}
+{\pard\outlinelevel1\b Drops\b0\par}
+\pard Caf\'e9 costs 3\u8364? today, {\i truly}.\par
+\trowd\cellx1000\cellx2000\intbl a\cell b\cell\row
+\trowd\cellx1000\cellx2000\intbl 1\cell 2\cell\row
+\pard Drops in general\par}"""
+
+
+def test_a_document_has_its_headings_and_tables_and_no_running_heads(read):
+    text = "Drops\n\nCafé costs 3€ today, truly.\n\na | b\n1 | 2\n\nDrops in general"
+    assert read("a.rtf", TEXT, "rtf") == [
+        Extracted(text=text, title="Rain in May", headings=(Heading(0, 2, "Drops"),))
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"Once upon a time", b"\xff\xfe{\\rtf1}"])
+def test_what_is_no_rtf_is_refused(read, content):
+    with pytest.raises(Unreadable, match=r"^not RTF, which begins with \{\\rtf$"):
+        read("a.rtf", content, "rtf")
+
+
+def test_a_file_that_is_cut_is_read_as_far_as_it_goes(read):
+    assert read("a.rtf", b"{\\rtf1\\ansi one\\par tw", "rtf") == [Extracted(text="one\n\ntw")]

@@ -1,0 +1,72 @@
+"""Draws pictures of the view, as SVG: python -m tests.terminal.pictures INDEX FOLDER QUERY.
+
+INDEX is the directory of an index. Each scene is drawn at three sizes, on dark and on light.
+"""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from searchkit.search.judging import Ledger
+from searchkit.terminal.app import View
+from searchkit.terminal.history import History
+from searchkit.terminal.source import open_source
+
+SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
+BACKGROUNDS = {"dark": (0x12, 0x14, 0x18), "light": (0xFF, 0xFF, 0xFF)}
+# By scene: the keys that lead to it, once the query has been answered.
+SCENES = {
+    "search": ["down"],
+    "judged": ["down", "r", "down", "x"],
+    "compared": ["escape", "s"],
+    "blind": ["escape", "s", "b"],
+    "help": ["escape", "question_mark"],
+}
+
+
+async def draw(index: Path, folder: Path, query: str, size: str, background: str) -> None:
+    """Write one picture a scene."""
+    for scene, keys in SCENES.items():
+        with tempfile.TemporaryDirectory() as kept:
+            view = View(
+                open_source(index),
+                background=BACKGROUNDS[background],
+                history=History(Path(kept) / "history.jsonl"),
+                ledgers=lambda name, kept=kept: Ledger(Path(kept) / f"{name}.jsonl"),
+            )
+            async with view.run_test(size=SIZES[size]) as pilot:
+                view.field.value = query
+                await _answered(view, pilot, query)
+                await pilot.press(*keys)
+                await _answered(view, pilot, query)
+                path = folder / f"{scene}-{size}-{background}.svg"
+                path.write_text(view.export_screenshot(title=f"searchkit · {view.source.name}"))
+                print(path)
+
+
+async def _answered(view, pilot, query):
+    """Wait until every column holds the whole answer."""
+    for _ in range(12_000):
+        await pilot.pause(0.01)
+        shown = view.columns[: 1 + view.comparison.two]
+        told = all("to come" not in column.heading.remark for column in shown)
+        if told and all(column.results.query_text == query for column in shown):
+            await pilot.pause(0.2)  # the document
+            return
+    raise SystemExit(f"no answer to {query!r} within two minutes")
+
+
+def main() -> None:
+    """Draw all pictures."""
+    if len(sys.argv) != 4:
+        raise SystemExit(__doc__)
+    index, folder, query = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    folder.mkdir(parents=True, exist_ok=True)
+    for size in SIZES:
+        for background in BACKGROUNDS:
+            asyncio.run(draw(index, folder, query, size, background))
+
+
+if __name__ == "__main__":
+    main()

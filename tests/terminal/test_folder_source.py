@@ -1,0 +1,109 @@
+"""An index of folders as the view searches it."""
+
+from pathlib import Path
+
+import pytest
+
+from searchkit.encode.variant import parse
+from searchkit.search.live.retrieve import open_searcher
+from searchkit.search.live.sync import Plan, sync
+from searchkit.terminal.preview import excerpt
+from searchkit.terminal.source import Filter, System, open_source
+
+FILES = {
+    "lab/autoclave.md": "# Autoclave\n\n## After the run\n\nClean the chamber.\n\n"
+    "Use distilled water for it.\n",
+    "boats/ferry.txt": "The ferry leaves two hours before high water.\n",
+    "my notes/radio.md": "# Radio\n\nChannel eight is kept free for emergencies at sea.\n",
+}
+
+
+@pytest.fixture
+def notes(tmp_path, tiny_model) -> Path:
+    folder = tmp_path / "files"
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    base = str(tiny_model("llama"))
+    variant = parse("mean-causal", base=base, max_tokens=24)
+    path = tmp_path / "notes"
+    sync(path, (folder,), Plan(variants=(variant,), base=base, dtype="float32", workers=1))
+    return path
+
+
+def test_a_passage_has_its_file_its_line_and_its_headings(notes):
+    source = open_source(notes)
+    (result,) = source.results("distilled", {"BM25": source.words("distilled", 200)}, 10)
+    assert result.path == str(notes.parent / "files" / "lab/autoclave.md")
+    text = FILES["lab/autoclave.md"]
+    assert text.splitlines()[result.line - 1].startswith("Use distilled water")
+    assert result.place == f"lab/autoclave.md:{result.line}"
+    assert result.heading == "Autoclave › After the run"
+    assert [result.text[a:b] for a, b in result.marks] == ["distilled"]
+    shown = excerpt(source, "distilled", result)
+    assert "Clean the chamber." in shown.text
+    assert shown.text[slice(*shown.passage)] == result.text
+    assert [shown.text[a:b] for a, b in shown.marks] == ["distilled"]
+
+
+def test_rankings_are_those_of_the_searcher(notes):
+    source, searcher = open_source(notes), open_searcher(notes)
+    words, dense = source.words("sea water", 200), source.dense("sea water", "mean-causal", 200)
+    results = source.results("sea water", {"BM25": words, "mean-causal": dense}, 10)
+    expected = searcher.search("sea water", mode="hybrid", variant="mean-causal")
+    assert [(one.doc_id, one.score) for one in results] == [
+        (passage.doc_id, passage.score) for passage in expected
+    ]
+    assert {name for name, _, _ in results[0].lists} == {"bm25", "mean-causal"}
+    assert source.encoders == ("mean-causal",)
+    assert source.documents == 3
+
+
+def test_a_word_that_is_being_typed_finds_what_begins_so(notes):
+    source = open_source(notes)
+    results = source.results("disti", {"BM25": source.words("disti", 200)}, 10)
+    assert [one.doc_id for one in results] == ["lab/autoclave.md"]
+    assert source.words('"open', 200).found == source.words("open", 200).found == ()
+
+
+def test_filters_are_offered_with_what_they_leave(notes):
+    source = open_source(notes)
+    offered = source.filters()
+    assert Filter("format:markdown", "2 documents") in offered
+    assert Filter('path:"my notes"', "1 documents") in offered
+    assert "after:" in [one.text for one in offered]
+    (result,) = source.results("f", {"BM25": source.words('path:"my notes" channel', 200)}, 10)
+    assert result.doc_id == "my notes/radio.md"
+    assert source.need('path:"my notes" channel -x') == "channel"
+
+
+def test_what_cannot_be_read_is_told_of_a_whole_query_alone(notes):
+    source = open_source(notes)
+    assert source.complaint("ferry before:yesterday")
+    assert source.complaint("ferry before:2024-05") == ""
+
+
+def test_what_was_committed_meanwhile_is_found_after_a_refresh(notes):
+    source = open_source(notes)
+    assert source.words("zebra", 200).found == ()
+    assert not source.refresh()
+    (notes.parent / "files" / "new.md").write_text("A zebra.\n")
+    sync(notes, (), Plan(workers=1, encode=False))
+    assert source.words("zebra", 200).found == ()
+    assert source.refresh()
+    assert source.documents == 4
+    assert [one.doc_id for one in source.results("", {"": source.words("zebra", 200)}, 5)] == [
+        "new.md"
+    ]
+
+
+def test_notes_of_a_search_reach_the_view(notes):
+    (notes.parent / "files" / "new.md").write_text("A zebra.\n")
+    sync(notes, (), Plan(workers=1, encode=False))
+    source = open_source(notes)
+    source.dense("zebra", "mean-causal", 200)
+    assert "not encoded by mean-causal yet" in source.notes.popleft()
+
+
+def test_the_default_of_one_untrained_encoder_is_words(notes):
+    assert open_source(notes).default == System("bm25")

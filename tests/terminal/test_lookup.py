@@ -1,0 +1,194 @@
+"""Answers to what is being typed: in order, for the newest query alone, without waiting."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from searchkit.terminal.lookup import Fault, Latest, Lookup
+from searchkit.terminal.source import System
+
+HYBRID = System("hybrid", "letters")
+DENSE = System("dense", "letters")
+WORDS = System("bm25")
+
+
+async def until(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come about")
+
+
+def told(answers):
+    return [(one.query, one.column, one.complete) for one in answers]
+
+
+def run(script, shelf, **options):
+    said, spawned = [], []
+
+    def spawn(job):
+        spawned.append(asyncio.ensure_future(job))
+        return spawned[-1]
+
+    async def within():
+        lookup = Lookup(shelf, said.append, spawn, pause=options.pop("pause", 0.0), **options)
+        await script(lookup, said)
+
+    asyncio.run(asyncio.wait_for(within(), 30))
+    return said
+
+
+def test_words_come_at_once_and_vectors_when_they_are_ready(shelf):
+    shelf.open.clear()
+
+    async def script(lookup, said):
+        lookup.ask("distilled water", [HYBRID])
+        await until(lambda: said)
+        assert told(said) == [("distilled water", 0, False)]
+        shelf.open.set()
+        await until(lambda: len(said) == 2)
+
+    first, second = run(script, shelf)
+    assert second.complete
+    assert [result.key for result in first.results[:2]] == ["lab/autoclave.md", "lab/cold-store.md"]
+    by_hand = shelf.results(
+        "distilled water",
+        {
+            "BM25": shelf.words("distilled water"),
+            "letters": shelf.dense("distilled water", "letters"),
+        },
+        50,
+    )
+    assert list(second.results) == by_hand
+
+
+def test_an_answer_to_an_earlier_query_is_never_given(shelf):
+    shelf.open.clear()
+
+    async def script(lookup, said):
+        lookup.ask("distilled water", [HYBRID])
+        await until(lambda: said)
+        await until(lambda: shelf.asked)  # its vectors are being looked up
+        lookup.ask("ferry", [HYBRID])
+        shelf.open.set()
+        await until(lambda: said[-1].query == "ferry" and said[-1].complete)
+
+    said = run(script, shelf)
+    assert told(said) == [("distilled water", 0, False), ("ferry", 0, False), ("ferry", 0, True)]
+
+
+def test_only_a_query_at_which_typing_rests_is_encoded(shelf):
+    async def script(lookup, said):
+        for end in range(1, 6):
+            lookup.ask("ferry"[:end], [HYBRID])
+            await asyncio.sleep(0.01)
+        await until(lambda: said and said[-1].complete)
+
+    run(script, shelf, pause=0.15)
+    assert shelf.asked == ["ferry"]
+
+
+def test_every_column_gets_its_own_answer_from_one_pass_over_words_and_vectors(shelf):
+    async def script(lookup, said):
+        lookup.ask("sea water", [DENSE, HYBRID])
+        await until(lambda: len(said) == 3)
+
+    said = run(script, shelf)
+    assert told(said) == [
+        ("sea water", 1, False),
+        ("sea water", 0, True),
+        ("sea water", 1, True),
+    ]
+    assert shelf.asked == ["sea water"]
+    assert said[1].results != said[2].results
+
+
+def test_together_nothing_tells_which_column_is_which(shelf):
+    """Neither what comes first, nor what is longer."""
+
+    async def script(lookup, said):
+        lookup.ask("distilled water", [WORDS, DENSE], together=True)
+        await until(lambda: len(said) == 2)
+
+    words, dense = run(script, shelf)
+    assert words.complete and dense.complete
+    assert len(words.results) == len(dense.results) == 4
+    assert len(shelf.dense("distilled water", "letters")) == 5
+
+
+def test_what_a_query_lacks_is_said_in_its_place(shelf):
+    async def script(lookup, said):
+        lookup.ask('an "open quote', [HYBRID])
+        await until(lambda: said)
+        await asyncio.sleep(0.05)
+
+    assert run(script, shelf) == [Fault('an "open quote', "a quote has no end; close it")]
+
+
+def test_an_empty_query_ends_what_was_asked_before(shelf):
+    shelf.open.clear()
+
+    async def script(lookup, said):
+        lookup.ask("ferry", [HYBRID])
+        await until(lambda: said)
+        lookup.ask("  ", [HYBRID])
+        shelf.open.set()
+        await asyncio.sleep(0.05)
+
+    assert told(run(script, shelf)) == [("ferry", 0, False)]
+
+
+def test_a_model_that_loads_does_not_hold_up_words(shelf):
+    shelf.open.clear()
+
+    async def script(lookup, said):
+        lookup.warm("letters")
+        await until(lambda: lookup.busy)
+        lookup.ask("ferry", [WORDS])
+        await until(lambda: said)
+        shelf.open.set()
+
+    assert told(run(script, shelf)) == [("ferry", 0, True)]
+
+
+class TestLatest:
+    def test_drops_jobs_that_waited_behind_a_newer_one(self):
+        gate, done = threading.Event(), []
+
+        async def script():
+            latest = Latest("test")
+            first = asyncio.ensure_future(latest.run(lambda: (gate.wait(10), done.append(1))))
+            await until(lambda: latest.busy)
+            second = asyncio.ensure_future(latest.run(lambda: done.append(2)))
+            await asyncio.sleep(0)
+            third = asyncio.ensure_future(latest.run(lambda: done.append(3)))
+            await asyncio.sleep(0)
+            gate.set()
+            await asyncio.gather(first, third)
+            with pytest.raises(asyncio.CancelledError):
+                await second
+
+        asyncio.run(script())
+        assert done == [1, 3]
+
+    def test_gives_an_error_to_who_asked_and_goes_on(self):
+        async def script():
+            latest = Latest("test")
+            with pytest.raises(ZeroDivisionError):
+                await latest.run(lambda: 1 // 0)
+            return await latest.run(lambda: 5)
+
+        assert asyncio.run(script()) == 5
+
+    def test_does_not_keep_the_program_from_ending(self):
+        async def script():
+            latest = Latest("test")
+            waiting = asyncio.ensure_future(latest.run(lambda: time.sleep(3600)))
+            await until(lambda: latest.busy)
+            waiting.cancel()
+            return [one for one in threading.enumerate() if one.name == "test"]
+
+        assert all(thread.daemon for thread in asyncio.run(script()))
