@@ -102,6 +102,15 @@ def run(
     negatives: Annotated[
         int, typer.Option(min=0, help="Hard negatives of each pair: see mine.", **_LOSS)
     ] = 0,
+    masked_steps: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Begin with so many of the steps that guess masked tokens, by which a decoder "
+            "learns to look both ways.",
+            **_LOSS,
+        ),
+    ] = 0,
     teacher: Annotated[
         str | None,
         typer.Option(
@@ -231,6 +240,10 @@ def run(
     if alone:
         of_additions = {"rank": rank, "alpha": alpha, "dropout": dropout, "from_layer": from_layer}
         _refuse("with --regime pooling, which leaves the base as it is", **of_additions)
+    if regime is not Regime.all_layers:
+        _refuse(
+            f"with --regime {regime}, which does not compute all layers", masked_steps=masked_steps
+        )
     if not teacher:
         _refuse("without --teacher", distillation=distillation)
     if not validate:
@@ -280,6 +293,7 @@ def run(
         learn_temperature=learn_temperature,
         both_ways=not one_way,
         negatives=negatives,
+        masked_steps=masked_steps,
         mixed=mixed,
         chunk=chunk,
         dims=tuple(dims or ()),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 FORMATS = "searchkit.corpus.formats"
 
-_SMALL = 128 * 1024  # bytes; the slowest of the trusted readers take a tenth of a second for them
+_SMALL = 128 * 1024  # bytes, over which no trusted reader takes a second, whatever they are
 _MOST_FILES = 500  # that one child reads, which bounds what libraries leak
 _AHEAD = 2  # files under way per worker, so that none waits for whoever takes the outcomes
 

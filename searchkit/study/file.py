@@ -63,9 +63,9 @@ _KEYS = {
 _OF_SETTINGS = {
     "batch_size": int, "steps": int, "learning_rate": _NUMBER, "warm_up": _NUMBER,
     "weight_decay": _NUMBER, "clip": _NUMBER, "temperature": _NUMBER, "learn_temperature": bool,
-    "both_ways": bool, "negatives": int, "mixed": bool, "chunk": int, "dims": list,
-    "distillation": _NUMBER, "teacher_temperature": _NUMBER, "checkpoint_every": int,
-    "validate_every": int, "keep_best": bool,
+    "both_ways": bool, "negatives": int, "masked_steps": int, "mixed": bool, "chunk": int,
+    "dims": list, "distillation": _NUMBER, "teacher_temperature": _NUMBER,
+    "checkpoint_every": int, "validate_every": int, "keep_best": bool,
 }  # fmt: skip
 _OF_LORA = {"rank": int, "alpha": _NUMBER, "dropout": _NUMBER, "from_layer": int}
 _OF_TRAINING = {

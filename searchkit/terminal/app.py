@@ -462,7 +462,7 @@ class View(App[None], inherit_bindings=False):
             column.results.grades = self.grades.of(query)
             column.results.refresh()
         word = "relevant" if grade else "not relevant"
-        self.status.notice(f"{word}: {result.heading} ({len(self.grades)} judged)")
+        self.status.notice(f"{word} ({len(self.grades)} judged): {result.trail[-1]}")
 
     def _acted_on(self) -> Result | None:
         """The result that is selected; something is done with it, so its query was meant."""

@@ -50,4 +50,6 @@ def _remark(answer: Answer) -> str:
     count = f"{len(answer.results)}{'+' * (len(answer.results) >= SHOWN)}"
     if not answer.complete:
         return f"{count} by words, vectors to come"
-    return f"{count} found, {1000 * answer.seconds:.0f} ms"
+    seconds = answer.seconds
+    took = f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{count} found, {took}"

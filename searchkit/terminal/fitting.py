@@ -15,12 +15,14 @@ Span = tuple[int, int]  # [start, end) in characters
 
 TAB = "    "
 MORE = "…"
+APART = " › "  # between headings
 
 _SEEN = regex.compile(r"\X")  # what is read as one character
 # Letters of Latin, Greek and Cyrillic and common signs: each takes one cell, and none belongs to
 # its neighbour. Lines of them alone, which most are, are broken without looking at each.
 _PLAIN = re.compile(
-    "[ -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u0556\u2010-\u2027\u2030-\u205e\u20a0-\u20bf]*"
+    "[ -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0482\u048a-\u0556"
+    "\u2010-\u2027\u2030-\u205e\u20a0-\u20bf]*"
 )
 _CONTROLS = dict.fromkeys(
     (*range(9), *range(11, 32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F)),
@@ -68,6 +70,16 @@ def clip(text: str, width: int) -> str:
             break
         kept.append(piece)
     return "".join(kept).rstrip() + MORE if width > 0 else ""
+
+
+def clip_trail(parts: Sequence[str], width: int) -> str:
+    """Headings from the outermost to the innermost; those between give way, then the first.
+
+    The innermost says most of what is below it.
+    """
+    shorter = [parts, [parts[0], MORE, parts[-1]], [MORE, parts[-1]]]
+    written = [APART.join(trail) for trail in (shorter if len(parts) > 1 else [parts])]
+    return next((trail for trail in written if cell_len(trail) <= width), clip(written[-1], width))
 
 
 def clip_path(place: str, width: int) -> str:

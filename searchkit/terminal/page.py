@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar
 
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult, RenderResult
@@ -11,6 +12,8 @@ from textual.containers import VerticalScroll
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+_KEYS = 12  # cells of the column of keys, so that the groups line up
 
 
 class Page(ModalScreen[None]):
@@ -75,31 +78,30 @@ def keys_of(node: type[DOMNode], base: type[DOMNode] = DOMNode) -> Iterator[Bind
 
 def help_text(
     groups: Iterable[tuple[str, Iterable[Binding]]], display: Callable[[Binding], str], head: str
-) -> Table:
+) -> Group:
     """All keys, by where they work; those for one action on one line.
 
     Args:
         groups: (where, its keys).
         display: how a key is written.
-        head: what is said before.
+        head: what can be typed in a query; may be empty.
     """
-    page = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    page.add_column(no_wrap=True)
-    page.add_column(ratio=1)
+    parts: list[RenderableType] = []
     if head:
-        page.add_row(_title("Queries"), Text(head))
+        parts += [_title("In a query"), Text(head), Text()]
     for title, bindings in groups:
-        if page.row_count:
-            page.add_row("", "")
-        page.add_row(_title(title), "")
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, min_width=_KEYS)
+        table.add_column()
         together: dict[tuple[str, str], list[str]] = {}
         for binding in bindings:
             told = binding.tooltip or binding.description
             together.setdefault((binding.action, told), []).append(display(binding))
-        for (_, description), written in together.items():
-            page.add_row(Text("  ".join(dict.fromkeys(written)), "bold"), Text(description))
-    return page
+        for (_, told), written in together.items():
+            table.add_row(Text("  ".join(dict.fromkeys(written)), "bold"), Text(told))
+        parts += [_title(title), table, Text()]
+    return Group(*parts[:-1])
 
 
 def _title(text: str) -> Text:
-    return Text.assemble((text, "bold underline"))  # the text, not the cell around it
+    return Text(text, "bold underline")

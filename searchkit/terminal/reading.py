@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from searchkit.errors import SearchkitError
-from searchkit.terminal.fitting import clip, rows, shown
+from searchkit.terminal.fitting import APART, clip, rows, shown
 from searchkit.terminal.heading import Heading
 from searchkit.terminal.lookup import Latest
 from searchkit.terminal.preview import Excerpt, Preview, excerpt
@@ -88,7 +88,9 @@ class Reading(Vertical):
             self.preview.show(None)
             return
         self.heading.what, self.heading.remark = result.place, _extent(result)
-        self.crumbs.text = shown(result.heading) if result.title or result.headings else ""
+        self.crumbs.text = (
+            shown(APART.join(result.trail)) if result.title or result.headings else ""
+        )
         wanted = (query, result.key, result.start)
         if wanted != self._shown:
             self._shown = wanted

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from searchkit.terminal.fitting import clip, clip_path, rows, shown, snippet
+from searchkit.terminal.fitting import clip_path, clip_trail, rows, shown, snippet
 from searchkit.terminal.placing import change_shown, in_rank_order, keep_in_place
 from searchkit.terminal.query import BACK
 from searchkit.terminal.source import Result
@@ -253,7 +253,9 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
             sign, style = ("✓ ", "good") if grade else ("✗ ", "bad")
             segments.append(Segment(sign, self._style(style)))
             room -= 2
-        segments.append(Segment(clip(shown(result.heading), room), self._style("title")))
+        segments.append(
+            Segment(clip_trail([shown(part) for part in result.trail], room), self._style("title"))
+        )
         return segments
 
     def _change(self, result: Result) -> Segment:

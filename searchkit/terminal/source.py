@@ -74,10 +74,10 @@ class Result:
     lists: tuple[tuple[str, int, float], ...] = ()
 
     @property
-    def heading(self) -> str:
-        """Title and headings in one, without repeats; the document's id where it has neither."""
+    def trail(self) -> list[str]:
+        """Title and headings without repeats; the document's id where it has neither."""
         parts = [part for part in (self.title, *self.headings) if part]
-        return " › ".join(dict.fromkeys(parts)) or self.doc_id
+        return list(dict.fromkeys(parts)) or [self.doc_id]
 
 
 @dataclass(frozen=True, slots=True)

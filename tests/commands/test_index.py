@@ -111,9 +111,7 @@ def test_another_corpus_of_the_same_name_is_refused_unless_it_shall_replace(
 
 class TestErrors:
     def test_no_such_corpus(self, refused):
-        assert refused("index", "/no/such") == (
-            "/no/such is not there; check the path"
-        )
+        assert refused("index", "/no/such") == ("/no/such is not there; check the path")
 
     def test_a_corpus_that_is_none(self, refused, tmp_path):
         (tmp_path / "corpus.jsonl").write_text('{"_id": "a", "text": "rain"}\n{"id": "b"}\n')

@@ -336,7 +336,7 @@ class TestErrors:
 
     def test_a_query_that_cannot_be_read(self, refused, notes):
         assert refused("search", '"ferry', "-i", notes) == (
-            'the quote at character 1 is not closed ("ferry); close it with ", or leave it out'
+            "the quote at character 1 is not closed ('\"ferry'); close it with \", or leave it out"
         )
         assert refused("search", " ", "-i", notes) == "the query is empty; type what to look for"
 

@@ -173,3 +173,37 @@ def test_a_learning_rate_of_zero_is_one(searchkit, faq, tmp_path):
     done = searchkit("train", faq, "-o", tmp_path / "mine", "--learning-rate", 0)
     assert done.code == 1
     assert "learning_rate is 0.0; it must be above 0" in done.err.splitlines()[-1]
+
+
+def test_masked_steps_come_first(searchkit, toy, tiny, tmp_path):
+    rows = [
+        json.loads(line)
+        for line in (run_of(searchkit, toy, tiny, tmp_path) / "history.jsonl")
+        .read_text("utf-8")
+        .splitlines()
+    ]
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert len(losses) == 3
+    assert min(losses[:2]) > 4 > losses[2]  # of hundreds of tokens, and of a few pairs
+
+
+def run_of(searchkit, toy, tiny, tmp_path):
+    pairs = tmp_path / "pairs.jsonl"
+    texts = ["the ferry leaves at noon", "sheep graze on cliffs", "water boils", "radio at sea"]
+    lines = [json.dumps({"query": text.split()[-1], "positive": text}) for text in texts]
+    pairs.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    folder = tmp_path / "mine"
+    done = searchkit(
+        "train", pairs, "-o", folder, "--variant", "mean-bidirectional", *tiny,
+        "--batch-size", 4, "--steps", 3, "--masked-steps", 2, "--held-out", toy,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    return folder
+
+
+def test_masked_steps_need_all_layers(refused, toy, tiny, tmp_path):
+    line = refused(
+        "train", "pairs.jsonl", "-o", tmp_path / "mine", *tiny, "--regime", "upper",
+        "--masked-steps", 2,
+    )  # fmt: skip
+    assert line.startswith("--masked-steps does nothing with --regime upper")

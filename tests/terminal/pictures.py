@@ -11,7 +11,7 @@ from pathlib import Path
 from searchkit.search.judging import Ledger
 from searchkit.terminal.app import View
 from searchkit.terminal.history import History
-from searchkit.terminal.source import open_source
+from searchkit.terminal.source import Source, open_source
 
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
 BACKGROUNDS = {"dark": (0x12, 0x14, 0x18), "light": (0xFF, 0xFF, 0xFF)}
@@ -25,12 +25,12 @@ SCENES = {
 }
 
 
-async def draw(index: Path, folder: Path, query: str, size: str, background: str) -> None:
+async def draw(source: Source, folder: Path, query: str, size: str, background: str) -> None:
     """Write one picture a scene."""
     for scene, keys in SCENES.items():
         with tempfile.TemporaryDirectory() as kept:
             view = View(
-                open_source(index),
+                source,
                 background=BACKGROUNDS[background],
                 history=History(Path(kept) / "history.jsonl"),
                 ledgers=lambda name, kept=kept: Ledger(Path(kept) / f"{name}.jsonl"),
@@ -61,11 +61,11 @@ def main() -> None:
     """Draw all pictures."""
     if len(sys.argv) != 4:
         raise SystemExit(__doc__)
-    index, folder, query = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    source, folder, query = open_source(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
     folder.mkdir(parents=True, exist_ok=True)
     for size in SIZES:
         for background in BACKGROUNDS:
-            asyncio.run(draw(index, folder, query, size, background))
+            asyncio.run(draw(source, folder, query, size, background))
 
 
 if __name__ == "__main__":

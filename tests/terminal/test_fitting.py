@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from searchkit.terminal import fitting
-from searchkit.terminal.fitting import clip, clip_path, displayable, rows, shown, snippet
+from searchkit.terminal.fitting import (
+    clip,
+    clip_path,
+    clip_trail,
+    displayable,
+    rows,
+    shown,
+    snippet,
+)
 
 TEXTS = st.text(st.sampled_from("ab c,水道e\u0301👩\u200d🔬\n"), max_size=60)
 
@@ -27,6 +35,20 @@ TEXTS = st.text(st.sampled_from("ab c,水道e\u0301👩\u200d🔬\n"), max_size=
 )
 def test_a_text_that_is_too_long_ends_in_an_ellipsis(text, width, expected):
     assert clip(text, width) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        (31, "Care › … › After the run"),
+        (32, "Care › Autoclave › After the run"),
+        (23, "… › After the run"),
+        (16, "… › After the r…"),
+    ],
+)
+def test_of_a_trail_of_headings_the_innermost_is_kept_longest(width, expected):
+    assert clip_trail(["Care", "Autoclave", "After the run"], width) == expected
+    assert clip_trail(["Autoclave"], 5) == "Auto…"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_passage_has_its_file_its_line_and_its_headings(notes):
     text = FILES["lab/autoclave.md"]
     assert text.splitlines()[result.line - 1].startswith("Use distilled water")
     assert result.place == f"lab/autoclave.md:{result.line}"
-    assert result.heading == "Autoclave › After the run"
+    assert result.trail == ["Autoclave", "After the run"]
     assert [result.text[a:b] for a, b in result.marks] == ["distilled"]
     shown = excerpt(source, "distilled", result)
     assert "Clean the chamber." in shown.text

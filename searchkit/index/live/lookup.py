@@ -111,7 +111,7 @@ class Lookup:
     ) -> "Asked":
         """What matches `wanted`, or anything if it is None, and meets all conditions."""
         if wanted is not None and not conditions:
-            return wanted  # as it is, tantivy can skip what cannot reach the best
+            return wanted
         wanted = self._queries.all_query() if wanted is None else wanted
         return self._queries.boolean_query([(self._occur.Must, wanted), *conditions])
 

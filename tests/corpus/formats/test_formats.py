@@ -1,6 +1,8 @@
 """What every reader of a format keeps to, whatever is in its files."""
 
+import contextlib
 import random
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +27,14 @@ PIECES = st.sampled_from(
         "title: x\n", "word", "日本語", "é", "\U0001f600",
     ]
 )  # fmt: skip
+
+
+# Repeated, they cost a parser that looks ahead the square of their number.
+TRAPS = [
+    ">", "- ", "[", "[a\n", "* a\n", "```\n", "<!--", "<a ", "<![", "&", "**", "`", "# a\n", "a\n=\n",
+    "- a\n\n  ", "[a]: b\n", "# [a](", "---\ntitle: ", "\\section{", "\\title{", "{", "%", "\\",
+    "\\begin{verbatim}", "=\n", "====\na\n", '"', '\\"', '{"a":', "\\u", ",", "\r", "a,b\n", "\t",
+]  # fmt: skip
 
 
 def check(document: Extracted) -> None:
@@ -102,6 +112,18 @@ def test_no_text_breaks_a_reader_of_text(name, text, index, tmp_path):
             if "\n" not in lines:
                 lines = lines.replace("\r", "\n")
             assert document.text.count("\n") == lines.count("\n")
+
+
+@pytest.mark.parametrize("name", [one for one in NAMES if catalog.load(FORMATS, one).TRUSTED])
+def test_no_trap_holds_a_trusted_reader(name, tmp_path):
+    module = catalog.load(FORMATS, name)
+    path = tmp_path / f"a{module.SUFFIXES[0]}"
+    for trap in TRAPS:
+        path.write_text((trap * 40_000)[:40_000])
+        begin = time.process_time()
+        with contextlib.suppress(Unreadable):
+            list(module.read(path))
+        assert time.process_time() - begin < 5, trap  # html.parser takes 15 s over "<a "
 
 
 def test_a_broken_file_of_any_format_costs_itself_alone(samples, tmp_path):

@@ -26,66 +26,51 @@ MANY_KILLS = 200
 FILES = 40
 WORDS = ["ferry", "tide", "sheep", "cliff", "radio", "storm", "leave", "water", "island"]
 
-# A process that has imported all there is to import, and forks one that does a job whenever it
-# reads one: each would spend two seconds on imports, in which a kill does no harm.
+# A process that has imported all there is to import, and forks one that runs a command line
+# whenever it reads one: each would spend two seconds on imports, in which a kill does no harm.
 FORKS = """
 import json, os, resource, sys
-from pathlib import Path
 import faiss, torch
-import searchkit.encode.loading, searchkit.encode.blocks, searchkit.corpus.reading
-from searchkit.encode.variant import parse
-from searchkit.errors import SearchkitError
-from searchkit.search.live.sync import Plan, sync
+import searchkit.encode.blocks, searchkit.encode.loading, searchkit.search.live.sync
+from searchkit.commands.app import main
+from searchkit.corpus.reading import language_of
+from searchkit.search.live.plan import Plan
 
-torch.set_num_threads(1)
-searchkit.corpus.reading.language_of("Unpacks its model into a file.")
-
-def run(job):
-    if job["most_bytes"]:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (job["most_bytes"], job["most_bytes"]))
-    variants = [parse("mean-causal", base=job["base"], max_tokens=24)]
-    plan = Plan(
-        variants=variants, engine="packed", dtype="float32", workers=1, commit_chunks=8,
-    )
-    try:
-        sync(Path(job["index"]), [Path(job["folder"])], plan)
-    except SearchkitError as error:
-        Path(job["told"]).write_text(str(error))
-        return 1
-    return 0
+language_of("It unpacks its model into a file.")
+Plan.__init__.__kwdefaults__["commit_chunks"] = 8  # many commits, in which a run can be killed
 
 for line in sys.stdin:
+    job = json.loads(line)
     child = os.fork()
     if child == 0:
-        os._exit(run(json.loads(line)))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open(job["told"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        if job["most_bytes"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (job["most_bytes"], job["most_bytes"]))
+        os._exit(main(job["command"]))
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
 class Forks:
-    """Runs of `sync` in processes of their own, which can be killed."""
+    """Runs of `searchkit index` in processes of their own, which can be killed."""
 
-    def __init__(self, base: str, place: Path) -> None:
-        self._base, self._told = base, place / "told"
+    def __init__(self, base: str, home: Path, told: Path) -> None:
+        self._base, self._told, self.indexes = base, told, home / "indexes"
         self._monitor = subprocess.Popen(
             [sys.executable, "-c", FORKS],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "SEARCHKIT_HOME": str(place)},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "SEARCHKIT_HOME": str(home)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
     def run(self, folder, index, *, kill_after=None, most_bytes=0):
-        """Exit code, seconds, and the error that was told."""
-        self._told.unlink(missing_ok=True)
-        job = {
-            "folder": str(folder),
-            "index": str(index),
-            "base": self._base,
-            "most_bytes": most_bytes,
-            "told": str(self._told),
-        }
+        """Exit code, seconds, and the last line that was told."""
+        command = ["index", str(folder), "--name", index.name, "--variant", "mean-causal"]
+        command += ["--base", self._base, "--max-tokens", "24", "--dtype", "float32"]
+        job = {"command": command, "most_bytes": most_bytes, "told": str(self._told)}
         self._monitor.stdin.write(json.dumps(job) + "\n")
         self._monitor.stdin.flush()
         child = int(self._monitor.stdout.readline())
@@ -98,8 +83,9 @@ class Forks:
         if timer:
             timer.cancel()
             timer.join()
-        told = self._told.read_text() if self._told.exists() else ""
-        return code, time.perf_counter() - start, told
+        seconds = time.perf_counter() - start
+        *_, told = ["", *self._told.read_text().splitlines()]
+        return code, seconds, told.removeprefix("searchkit: ")
 
     def close(self):
         self._monitor.stdin.close()
@@ -114,9 +100,18 @@ def kill(child):
 
 @pytest.fixture(scope="module")
 def forks(tiny_model, tmp_path_factory):
-    forks = Forks(str(tiny_model("llama")), tmp_path_factory.mktemp("forks"))
+    home = tmp_path_factory.mktemp("forks")
+    forks = Forks(str(tiny_model("llama")), home, home / "told")
     yield forks
     forks.close()
+
+
+@pytest.fixture
+def followed(follow, forks):
+    """An empty folder, whose index is where the command puts it."""
+    followed = follow()
+    followed.path = forks.indexes / followed.folder.parent.name
+    return followed
 
 
 def texts_of(folder):
@@ -173,7 +168,7 @@ def kill_again_and_again(forks, followed, kills):
         for name in {*before, *now, *after}:
             assert now.get(name) in (before.get(name), after.get(name)), name
         code, _, told = forks.run(followed.folder, followed.path)
-        assert (code, told) == (0, "")
+        assert code == 0, told
         assert held(followed) == after
         assert followed.open().encoders()["mean-causal"].whole
     assert upkeep.verify(followed.path) == []
@@ -201,17 +196,17 @@ def is_as_a_new_one(followed, other, forks):
     return True
 
 
-def test_runs_that_are_killed_lose_nothing_and_leave_nothing(forks, followed, tmp_path):
+def test_runs_that_are_killed_lose_nothing_and_leave_nothing(forks, followed):
     kill_again_and_again(forks, followed, KILLS)
-    assert is_as_a_new_one(followed, tmp_path / "new", forks)
+    assert is_as_a_new_one(followed, followed.path.with_name(f"{followed.path.name}-new"), forks)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_runs_that_are_killed_at_200_moments(forks, followed, tmp_path):
+def test_runs_that_are_killed_at_200_moments(forks, followed):
     codes = kill_again_and_again(forks, followed, MANY_KILLS)
     assert codes.count(-signal.SIGKILL) > MANY_KILLS / 2
-    assert is_as_a_new_one(followed, tmp_path / "new", forks)
+    assert is_as_a_new_one(followed, followed.path.with_name(f"{followed.path.name}-new"), forks)
 
 
 @pytest.mark.parametrize("room", ["none", "for all but the catalogue", "for the first commits"])
@@ -228,7 +223,6 @@ def test_a_full_disk_is_said_and_changes_nothing(forks, followed, room):
         followed.write(f"more/{number}.txt", f"Note {number} of the tide, the sheep and the lamp.")
     code, _, told = forks.run(followed.folder, followed.path, most_bytes=most_bytes)
     assert code == 1 and told.startswith(f"there is no room left to write {followed.path} (")
-    assert len(told.splitlines()) == 1
     assert upkeep.verify(followed.path) == []
     now = held(followed)
     assert before.items() <= now.items() and now.items() <= texts_of(followed.folder).items()
@@ -249,16 +243,15 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_index(forks, followed):
 
 
 @pytest.mark.slow
-def test_a_disk_without_room_is_said(forks, followed, tmp_path):
-    small = tmp_path / "small"
-    small.mkdir()
+def test_a_disk_without_room_is_said(forks, followed):
+    small = followed.path
+    small.mkdir(parents=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(small)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("only root may mount a small disk")
     try:
-        followed.path = small / "index"
         followed.write("a.txt", "Note of the ferry.")
         assert forks.run(followed.folder, followed.path)[0] == 0
         for number in range(2000):
@@ -354,7 +347,7 @@ def test_a_generation_that_is_held_is_searched_through_commits(followed):
 def test_two_writers_at_once_leave_one_index(forks, followed, tiny_model, tmp_path):
     for number in range(30):
         followed.write(f"{number}.txt", f"Note {number} of the ferry.")
-    other = Forks(str(tiny_model("llama")), tmp_path)
+    other = Forks(str(tiny_model("llama")), forks.indexes.parent, tmp_path / "told")
     results = []
 
     def run(process):
