@@ -91,19 +91,19 @@ def unpacked(content: bytes) -> Reading:
 
 def serve(requests: Iterable[bytes], replies: BinaryIO) -> None:
     """Answer requests until there are no more, or until memory has run out."""
+    exhausted = packed(Reading(failure=OUT_OF_MEMORY))  # made while there is memory for it
     for request in requests:
         asked = json.loads(request)
         signal.setitimer(signal.ITIMER_REAL, asked["seconds"])
         try:
             reply = packed(read(asked["module"], Path(asked["path"]), asked["most_characters"]))
-            exhausted = False
         except MemoryError:
-            reply, exhausted = packed(Reading(failure=OUT_OF_MEMORY)), True
+            reply = exhausted
         signal.setitimer(signal.ITIMER_REAL, 0)
         replies.write(LENGTH.pack(len(reply)))
         replies.write(reply)
         replies.flush()
-        if exhausted:  # what is left of it is scattered
+        if reply is exhausted:  # what is left of it is scattered
             return
 
 

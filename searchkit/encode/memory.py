@@ -45,7 +45,7 @@ def memory_of(folder: Path) -> "Memory":
     """
     place = folder.resolve()
     memory = _opened.get(place)
-    if memory is None:
+    if memory is None or memory.is_gone:
         memory = _opened[place] = Memory(place)
     return memory
 
@@ -61,6 +61,11 @@ class Memory:
         self._folder = folder
         self._places: dict[str, dict[str, tuple[Path, int]]] = {}
         self._blocks: dict[Path, Rows] = {}
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody cleared the folder away from under rows that were found there."""
+        return any(self._places.values()) and not self._folder.exists()
 
     def knows(self, slots: Sequence[str], key: str) -> bool:
         """Whether every slot has the row of a key."""

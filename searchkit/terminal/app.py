@@ -154,7 +154,7 @@ class View(App[None], inherit_bindings=False):
             column.results.settle = settle
         self.reading, self.status = Reading(id="reading"), StatusLine(id="status")
         self.field = QueryField(id="query")
-        self._active = LEFT
+        self._active, self._typed = LEFT, False
         self._resting: Timer | None = None
         self._take(source)
 
@@ -222,6 +222,9 @@ class View(App[None], inherit_bindings=False):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search for what was typed."""
+        if self._typed != bool(event.value):  # `?` means something else now
+            self._typed = bool(event.value)
+            self.refresh_bindings()
         self._ask()
 
     def _ask(self) -> None:

@@ -160,3 +160,11 @@ def test_few_blocks_are_open_at_a_time(tmp_path):
     for _ in range(2):
         assert opened.rows("slot", keys)[:, 0].tolist() == list(range(200))
     assert 100 < process.num_fds() - before <= 128
+
+
+def test_a_memory_that_was_cleared_away_while_it_was_held_is_empty(tmp_path):
+    held, key = memory_of(tmp_path / "a"), "0" * 32
+    held.add([key], {"slot": np.ones((1, 2), np.float32)}, tokens=1, seconds=1.0)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert not memory_of(tmp_path / "a").knows(["slot"], key)
+    assert memory_of(tmp_path / "b").knows(["slot"], key)

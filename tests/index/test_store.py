@@ -12,7 +12,7 @@ import pytest
 from blake3 import blake3
 
 from searchkit.errors import BadInput, CorruptFile, SearchkitError, UnknownName
-from searchkit.index.store import Store
+from searchkit.index.store import Rebuilt, Store, part_of
 
 
 def commit(path, contents, corpus=None, facts=None):
@@ -411,3 +411,58 @@ def test_a_draft_that_is_over_takes_nothing_more(index):
         draft.add("other")
     with pytest.raises(ValueError, match="the draft is over"):
         draft.commit()
+
+
+def test_a_commit_without_a_change_writes_nothing(index):
+    before = everything(index)
+    stats = {path: path.stat().st_mtime_ns for path in index.rglob("*") if path.name != "lock"}
+    store = Store.open(index)
+    with store.writing() as draft:
+        draft.commit()
+    assert everything(index) == before
+    assert {path: path.stat().st_mtime_ns for path in stats} == stats
+    assert store.is_newest()
+
+
+def test_a_store_knows_whether_it_is_the_newest(index):
+    reader, writer = Store.open(index), Store.open(index)
+    assert reader.is_newest()
+    with writer.writing() as draft:
+        draft.remove("bm25")
+    assert writer.is_newest() and not reader.is_newest()
+
+
+def test_a_part_that_was_replaced_is_told_from_a_damaged_one(index):
+    reader = Store.open(index)
+    commit(index, {"bm25": {"scores.npy": b"another"}})
+    with pytest.raises(Rebuilt, match="was rebuilt while it was open; open it again"):
+        reader.part("bm25")
+    reader.part("documents")  # stayed as it was
+
+
+def test_all_damaged_files_of_a_part_are_listed(index):
+    store = Store.open(index)
+    assert store.faults("bm25") == []
+    folder = store.part("bm25")
+    (folder / "scores.npy").write_bytes(b"short")
+    (folder / "deep/er/terms.txt").unlink()
+    first, second = store.faults("bm25")
+    assert "terms.txt cannot be read (No such file or directory)" in first
+    assert "scores.npy has 5 bytes, not the 50 that were written" in second
+    with pytest.raises(UnknownName, match="no part 'other'"):
+        store.faults("other")
+
+
+def test_an_index_of_a_folder_is_mended_and_not_built_again(tmp_path):
+    store = commit(tmp_path, {"words": BM25}, corpus={"kind": "folder"})
+    (store.part("words") / "empty").write_bytes(b"x")
+    with pytest.raises(CorruptFile, match=r"; mend it with: searchkit repair$"):
+        Store.open(tmp_path).part("words")
+
+
+def test_parts_are_named_after_encoders_whatever_those_are_called():
+    assert part_of("vectors", "mean-causal") == "vectors.mean-causal"
+    assert part_of("hnsw", "A.b_c-9") == "hnsw.A.b_c-9"
+    hashed = [part_of("vectors", name) for name in ("", "a/../b", "é", ".x", "y" * 99, "y" * 98)]
+    assert len(set(hashed)) == 6
+    assert all(re.fullmatch(r"vectors\.[0-9a-f]{12}", part) for part in hashed)

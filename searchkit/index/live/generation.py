@@ -37,7 +37,7 @@ class Coverage:
     """How much of an index one encoder has encoded.
 
     Attributes:
-        facts: what is known of the encoder.
+        facts: what is known of the encoder; `truncated` counts the texts that it cut.
         segments: those that it has encoded.
         rows: how many those hold, `of` all rows there are, dead ones included.
     """
@@ -108,15 +108,15 @@ class Generation:
 
     def encoders(self) -> dict[str, Coverage]:
         """The encoders of this index, by name, and how far each has come."""
-        facts: dict[str, Mapping[str, Any]] = {}
+        facts: dict[str, dict[str, Any]] = {}
         held: dict[str, list[int]] = {}
-        for part in self.store.names():
-            if part.startswith("encoder."):
-                known = self.store.facts(part)
-                facts.setdefault(known["name"], known)
-            elif part.startswith("vectors."):
-                known = self.store.facts(part)
-                facts[known["name"]] = known
+        for part in self.store.names():  # that of an encoder comes before its vectors
+            if not part.startswith(("encoder.", "vectors.")):
+                continue
+            known = dict(self.store.facts(part))
+            cut = facts.get(known["name"], {}).get("truncated", 0)
+            facts[known["name"]] = {**known, "truncated": cut + known.get("truncated", 0)}
+            if "segment" in known:
                 held.setdefault(known["name"], []).append(known["segment"])
         sizes, of = self.segments, sum(self.segments.values())
         found = {}

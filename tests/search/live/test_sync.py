@@ -372,6 +372,7 @@ def test_words_are_there_at_once_where_encoding_waits(notes):
     assert notes.found("lighthouse") == {"new.txt"}
     coverage = notes.open().encoders()["mean-causal"]
     assert (coverage.rows, coverage.of, coverage.whole) == (3, 4, False)
+    assert coverage.facts["name"] == "mean-causal" and coverage.facts["truncated"] == 0
     assert notes.sync().encoded == {"mean-causal": 1}
 
 
@@ -547,3 +548,14 @@ def test_a_real_model_encodes_heading_and_text(followed, tiny_model):
     wanted = embedder.encode([f"Guide > Tides\n{row.text}"]).vectors["mean-causal"]
     found = generation.vectors("mean-causal", chunk.segment)[chunk.row]
     np.testing.assert_allclose(found, wanted[0], atol=1e-6)
+
+
+def test_texts_that_were_cut_are_counted_over_all_segments(followed):
+    plan = Plan(variants=followed.variants("mean-causal"), dtype="float32", engine="packed")
+    for number in range(2):  # of more tokens than the 24 that the variant reads
+        followed.write(f"{number}.txt", f"Note {number} of the ferry, the tide and the sheep. " * 3)
+        followed.write(f"short {number}.txt", f"Note {number}.")
+        sync(followed.path, [followed.folder], plan)
+    coverage = followed.open().encoders()["mean-causal"]
+    assert len(coverage.segments) == 2 and coverage.rows == 4
+    assert coverage.facts["truncated"] == 2
