@@ -1,6 +1,6 @@
 """Queries to hits: dense, lexical and hybrid search of one index."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -196,12 +196,17 @@ def open_retriever(
         variant = chosen["variant"]
     if mode is None:
         there = build.encoders(store).items()
-        kinds = [facts["kind"] for name, facts in there if variant in (None, name)]
+        trained = any(is_trained(facts) for name, facts in there if variant in (None, name))
         named = variant or vector_index != build.EXACT
-        mode = "hybrid" if "reference" in kinds else "dense" if named else "bm25"
+        mode = "hybrid" if trained else "dense" if named else "bm25"
     return Retriever(
         store, mode, variant=variant, vector_index=vector_index, device=device, say=say
     )
+
+
+def is_trained(facts: Mapping[str, Any]) -> bool:
+    """Whether whoever made the vectors that an index tells these facts of was trained to."""
+    return facts["kind"] == "reference" or bool(facts["variant"]["weights"])
 
 
 def open_encoders(

@@ -192,6 +192,11 @@ class TestMode:
         retriever = open_retriever(copy, variant="minilm")
         assert (retriever.mode, retriever.variant) == ("hybrid", "minilm")
 
+    def test_is_hybrid_with_the_vectors_of_a_trained_variant(self, copy):
+        with_trained(copy)
+        retriever = open_retriever(copy, variant="mine")
+        assert (retriever.mode, retriever.variant) == ("hybrid", "mine")
+
     def test_depends_on_the_vectors_that_are_named(self, copy):
         with_reference(copy)
         assert open_retriever(copy, variant="mean-causal").mode == "dense"
@@ -208,6 +213,14 @@ def with_reference(path):
     with Store.open(path).writing() as draft:
         np.save(draft.add("vectors.minilm") / "vectors.npy", np.zeros((8, 4), np.float32))
         draft.describe("vectors.minilm", {"name": "minilm", "kind": "reference"})
+
+
+def with_trained(path):
+    """Likewise, of a variant that names trained weights."""
+    row = Variant(attention="causal", pooling="mean", weights="/somewhere/mine").to_row()
+    with Store.open(path).writing() as draft:
+        np.save(draft.add("vectors.mine") / "vectors.npy", np.zeros((8, 4), np.float32))
+        draft.describe("vectors.mine", {"name": "mine", "kind": "variant", "variant": row})
 
 
 class TestErrors:

@@ -185,23 +185,26 @@ def encode(
 def index_vectors(store: Store, draft: Draft, kinds: Sequence[str], watcher: Watcher) -> None:
     """Build vector indexes over large segments that lack them."""
     generation = Generation(store)
-    for name, coverage in generation.encoders().items():
-        for number in coverage.segments:
-            if generation.segments[number] < INDEXED_ROWS:
-                continue
-            for kind in kinds:
-                part = encoded_part(kind, name, number)
-                vectors = generation.vectors(name, number)
-                if kind == build.EXACT or part in store.names() or vectors is None:
-                    continue
-                what = f"{kind} over {name}, segment {number}"
-                watcher.begin(f"building {what}", 0)
-                index = catalog.load(VECTOR_INDEXES, kind).build(vectors)
-                recall = round(build.measure_recall(index, vectors), 4)
-                facts = {"kind": kind, "of": name, "segment": number, build.RECALL: recall}
-                index.save(draft.add(part, facts))
-                draft.commit()
-                watcher.done(Done(what, False, facts))
+    missing = [
+        (kind, name, number)
+        for name, coverage in generation.encoders().items()
+        for number in coverage.segments
+        for kind in kinds
+        if kind != build.EXACT
+        and generation.segments[number] >= INDEXED_ROWS
+        and encoded_part(kind, name, number) not in store.names()
+    ]
+    for kind, name, number in missing:
+        vectors = generation.vectors(name, number)
+        assert vectors is not None  # `coverage.segments` are those that have some
+        what = f"{kind} over {name}, segment {number}"
+        watcher.begin(f"building {what}", 0)
+        index = catalog.load(VECTOR_INDEXES, kind).build(vectors)
+        recall = round(build.measure_recall(index, vectors), 4)
+        facts = {"kind": kind, "of": name, "segment": number, build.RECALL: recall}
+        index.save(draft.add(encoded_part(kind, name, number), facts))
+        draft.commit()
+        watcher.done(Done(what, False, facts))
 
 
 def _passes(

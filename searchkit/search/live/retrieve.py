@@ -23,7 +23,7 @@ from searchkit.search.default import default_of
 from searchkit.search.live.lists import EXACT, WORDS, Lists, Ranking, merged, shown
 from searchkit.search.live.nearest import Encoded
 from searchkit.search.live.passages import Passage, Piece, whole_text
-from searchkit.search.retrieve import MODES, Mode, open_encoders, query_encoder
+from searchkit.search.retrieve import MODES, Mode, is_trained, open_encoders, query_encoder
 
 DEPTH = 100  # how much of each ranking a fusion sees, at least
 
@@ -380,7 +380,7 @@ def _chosen(
         if mode is None and vector_index is None:
             mode = noted["mode"]
         variant = noted["variant"]
-    trained = [one for one in there if variant in (None, one) and _is_trained(there[one])]
+    trained = [one for one in there if variant in (None, one) and is_trained(there[one])]
     if mode is None:
         named = variant is not None or vector_index not in (None, EXACT)
         mode = "hybrid" if trained else "dense" if named else "bm25"
@@ -401,8 +401,3 @@ def _chosen(
             f"add it with: searchkit index ... --variant {variant}"
         )
     return mode, variant or next(iter(there))
-
-
-def _is_trained(facts: Mapping[str, Any]) -> bool:
-    """Whether whoever made the vectors was trained to."""
-    return facts["kind"] == "reference" or bool(facts["variant"]["weights"])
