@@ -4,6 +4,7 @@ INDEX is the directory of an index. Each scene is drawn at three sizes, on dark 
 """
 
 import asyncio
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,9 @@ SCENES = {
     "help": ["escape", "question_mark"],
 }
 
+# Fonts of another host, and who drew it: a picture needs no network.
+_FROM_OUTSIDE = re.compile(r"@font-face \{.*?\}\n|<!--.*?-->\n?", re.DOTALL)
+
 
 async def draw(source: Source, folder: Path, query: str, size: str, background: str) -> None:
     """Write one picture a scene."""
@@ -41,7 +45,8 @@ async def draw(source: Source, folder: Path, query: str, size: str, background: 
                 await pilot.press(*keys)
                 await _answered(view, pilot, query)
                 path = folder / f"{scene}-{size}-{background}.svg"
-                path.write_text(view.export_screenshot(title=f"searchkit · {view.source.name}"))
+                drawn = view.export_screenshot(title=f"searchkit · {view.source.name}")
+                path.write_text(_FROM_OUTSIDE.sub("", drawn), encoding="utf-8")
                 print(path)
 
 

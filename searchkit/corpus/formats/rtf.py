@@ -40,8 +40,8 @@ def read(path: Path) -> Iterator[Extracted]:
         raise Unreadable(f"damaged: {_titles.one_line(str(error))}") from error
 
     writing = Writing()
-    for content in _body(found.document["nodes"] if found.document else []):
-        _write(writing, content)
+    for said in _body(found.document["nodes"] if found.document else []):
+        _write(writing, said)
     yield writing.extracted(_titles.sane(found.metadata.get("title")))
 
 

@@ -25,6 +25,11 @@ def test_a_file_has_its_pages_its_title_and_the_outline_that_its_text_shows(read
     ]
 
 
+def test_a_text_longer_than_its_characters_say_is_read_to_its_end(read, make, monkeypatch):
+    monkeypatch.setattr(reader, "_SLACK", -9)
+    assert read("a.pdf", make.pdf(["Rain in May"]), "pdf")[0].text == "Rain in May"
+
+
 def test_a_word_cut_at_the_end_of_a_line_is_whole_if_it_is_known():
     texts = ["infor\x02mation and well\x02known", "Information is information\xa0here\ufffe"]
     assert reader._whole_words(texts) == [
