@@ -15,6 +15,7 @@ HEAVY = {
 }  # fmt: skip
 
 FOLDERS = [
+    "searchkit.corpus.formats",
     "searchkit.encode.attention",
     "searchkit.encode.engines",
     "searchkit.encode.pooling",
@@ -63,7 +64,7 @@ def test_a_new_file_is_a_new_choice_and_one_with_an_underscore_is_not(tmp_path, 
 def test_an_unknown_choice_is_named_beside_those_there_are(name):
     with pytest.raises(UnknownName) as caught:
         catalog.load("searchkit.rank.fusion", name)
-    assert str(caught.value) == f"no fusion is called {name!r}; there are: rrf"
+    assert str(caught.value) == f"no fusion is called {name!r}; there are: rrf, weighted"
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

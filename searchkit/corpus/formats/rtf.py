@@ -1,9 +1,8 @@
-"""Rich Text Format, by kreuzberg."""
+"""Rich Text Format, by striprtf: its words, and no headings, which it hides in its layout."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from searchkit.corpus.extracted import Extracted, Unreadable
 from searchkit.corpus.formats import _titles
@@ -14,6 +13,8 @@ TEXT = False
 TRUSTED = False
 
 _BEGINNING = b"{\\rtf"
+_TITLE = re.compile(r"\{\\title ([^{}]*)\}")
+_ROW_END = "|"
 
 
 def read(path: Path) -> Iterator[Extracted]:
@@ -23,61 +24,24 @@ def read(path: Path) -> Iterator[Extracted]:
         Unreadable: the file is not RTF.
         OSError: it cannot be read.
     """
-    import kreuzberg
-
     content = path.read_bytes()
     if not content.lstrip().startswith(_BEGINNING):
         raise Unreadable("not RTF, which begins with {\\rtf")
-    config = kreuzberg.ExtractionConfig(
-        use_cache=False,  # it would write into the folder that is read
-        include_document_structure=True,
-        enable_quality_processing=False,
-        concurrency=kreuzberg.ConcurrencyConfig(max_threads=1),
-    )
-    try:
-        found = kreuzberg.extract_bytes_sync(content, "application/rtf", config)
-    except kreuzberg.KreuzbergError as error:
-        raise Unreadable(f"damaged: {_titles.one_line(str(error))}") from error
-
+    rtf = content.decode("latin-1")  # other characters are written in ASCII
     writing = Writing()
-    for said in _body(found.document["nodes"] if found.document else []):
-        _write(writing, said)
-    yield writing.extracted(_titles.sane(found.metadata.get("title")))
+    in_table = False
+    for line in _words(rtf).split("\n"):
+        cells = line.removesuffix(_ROW_END).split(_ROW_END) if line.endswith(_ROW_END) else []
+        writing.block(row(cells) if cells else line, close=in_table and bool(cells))
+        in_table = bool(cells)
+    title = _TITLE.search(rtf)
+    yield writing.extracted(_titles.sane(_words(f"{{\\rtf1 {title[1]}}}")) if title else "")
 
 
-def _body(nodes: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """What the document says, without what stands at the head and the foot of every page.
+def _words(rtf: str) -> str:
+    """What a reader would see, a line feed behind each paragraph."""
+    from striprtf.striprtf import rtf_to_text
 
-    kreuzberg tells these apart, and has them once more as ordinary paragraphs.
-    """
-    layers = [node.get("content_layer", "body") for node in nodes]
-    furniture = [
-        _letters(node["content"])
-        for node, layer in zip(nodes, layers, strict=True)
-        if layer in ("header", "footer")
-    ]
-    for node, layer in zip(nodes, layers, strict=True):
-        content = node["content"]
-        if layer in ("body", "footnote"):
-            if content["node_type"] == "paragraph" and _letters(content) in furniture:
-                furniture.remove(_letters(content))
-            else:
-                yield content
-
-
-def _letters(content: Mapping[str, Any]) -> str:
-    return "".join(content.get("text", "").split())
-
-
-def _write(writing: Writing, content: Mapping[str, Any]) -> None:
-    match content["node_type"]:
-        case "group":  # stands for the heading that follows it
-            return
-        case "heading":
-            writing.heading(content["level"], content["text"])
-        case "table":
-            cells = sorted(content["grid"]["cells"], key=lambda cell: (cell["row"], cell["col"]))
-            for number, line in groupby(cells, lambda cell: cell["row"]):
-                writing.block(row(cell["content"] for cell in line), close=number > 0)
-        case _:
-            writing.block(content.get("text", ""))
+    text: str = rtf_to_text(rtf, errors="replace")
+    # An emoji is written as the two halves of a surrogate pair.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from searchkit.corpus.extracted import Extracted, Heading, Unreadable
+from searchkit.corpus.extracted import Extracted, Unreadable
 
 TEXT = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Times;}}
 {\info{\title Rain in May}}
@@ -14,11 +14,14 @@ TEXT = rb"""{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Times;}}
 \pard Drops in general\par}"""
 
 
-def test_a_document_has_its_headings_and_tables_and_no_running_heads(read):
+def test_a_document_has_its_words_and_tables_and_no_running_heads(read):
     text = "Drops\n\nCafé costs 3€ today, truly.\n\na | b\n1 | 2\n\nDrops in general"
-    assert read("a.rtf", TEXT, "rtf") == [
-        Extracted(text=text, title="Rain in May", headings=(Heading(0, 2, "Drops"),))
-    ]
+    assert read("a.rtf", TEXT, "rtf") == [Extracted(text=text, title="Rain in May")]
+
+
+def test_characters_of_two_halves_are_put_together(read):
+    content = b"{\\rtf1\\ansi It rains \\u-10179?\\u-8704? and \\u-10179? stops\\par}"
+    assert read("a.rtf", content, "rtf") == [Extracted(text="It rains \U0001f600 and \ufffd stops")]
 
 
 @pytest.mark.parametrize("content", [b"", b"Once upon a time", b"\xff\xfe{\\rtf1}"])
