@@ -58,14 +58,20 @@ def suite_of(index: Path, suite: Suite | None = None, *, seed: int = 0) -> tuple
         The suite, and what a reader of its results should know, one line each.
 
     Raises:
-        BadInput: the documents allow neither kind of query, and nothing was judged; the ledger has
-            a line that is no judgement; or the suite reports by a field.
+        BadInput: the index follows a folder; the documents allow neither kind of query, and
+            nothing was judged; the ledger has a line that is no judgement; or the suite reports by
+            a field.
     """
     if suite and suite.by:
         raise BadInput(
             f"queries that are made of documents have no {suite.by} to report by; leave it out"
         )
     store = Store.open(index)
+    if store.corpus.get("kind") == "folder":
+        raise BadInput(
+            f"{index} follows a folder, and queries are made of a corpus alone; compare its ways "
+            "of searching with searchkit view, side by side or blind, or name the index of a corpus"
+        )
     documents = DocumentStore.open(store.part("documents"))
     name = index.resolve().name
     folder = places.evaluations() / "own" / name

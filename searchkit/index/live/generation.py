@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from searchkit import catalog
-from searchkit.errors import BadInput, CorruptFile
+from searchkit.errors import BadInput, SearchkitError
 from searchkit.index.live.catalogue import Catalogue, ChunkRecord
 from searchkit.index.live.segments import Row, Segment
 from searchkit.index.store import Rebuilt, Store, part_of
@@ -180,16 +180,16 @@ class Generation:
         self.catalogue.close()
 
     def _open(self, part: str, open_: Callable[[Path], Result]) -> Result:
-        """Open a part; one that goes away between being checked and being opened was replaced."""
+        """Open a part; one that goes away after it was checked says so in many ways."""
         folder = self.store.part(part)
         try:
             return open_(folder)
-        except (OSError, sqlite3.OperationalError, CorruptFile) as error:
-            if folder.exists():
+        except (OSError, ValueError, sqlite3.Error, SearchkitError) as error:
+            if self.store.is_newest():
                 raise
-            raise Rebuilt(f"{self.store.path} was rebuilt while it was open; open it again") from (
-                error
-            )
+            raise Rebuilt(
+                f"{self.store.path} was rebuilt while it was open; open it again"
+            ) from error
 
 
 def texts_part(segment: int) -> str:
