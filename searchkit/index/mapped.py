@@ -1,7 +1,20 @@
-"""Files as bytes in memory that are read only where they are touched."""
+"""Files as bytes, or as arrays, in memory that are read only where they are touched."""
 
+import re
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# The magic bytes and the version 1.0, the length of the header, and the header.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)"
+    rb"\{'descr': '([<|]\w\d+)', 'fortran_order': False, 'shape': \((\d+(?:, \d+)*),?\), \} *\n",
+    re.DOTALL,
+)
+_MOST_HEADER = 1024  # bytes
 
 
 def map_bytes(path: Path) -> mmap | bytes:
@@ -10,3 +23,25 @@ def map_bytes(path: Path) -> mmap | bytes:
         return b""
     with path.open("rb") as file:
         return mmap(file.fileno(), 0, access=ACCESS_READ)
+
+
+def map_array(path: Path) -> npt.NDArray[Any]:
+    """The array of an NPY file that NumPy wrote in C order; it cannot be written to.
+
+    `np.load` reads headers as Python code, and CPython 3.11 raises a SystemError if two threads do
+    that at a time (https://github.com/python/cpython/issues/106905); this may run in any thread.
+
+    Raises:
+        ValueError: it is another file, or of another length than its header says.
+    """
+    content = map_bytes(path)
+    header = _HEADER.match(content[:_MOST_HEADER])
+    if header is None:
+        raise ValueError(f"{path} is no NPY file of an array in C order")
+    shape = tuple(map(int, header[3].split(b", ")))
+    dtype = np.dtype(header[2].decode())
+    if len(content) != header.end() + dtype.itemsize * int(np.prod(shape)):
+        raise ValueError(f"{path} has {len(content)} bytes, too many or few for {shape} {dtype}")
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    return np.frombuffer(content, dtype, offset=header.end()).reshape(shape)

@@ -11,12 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from searchkit import catalog
 from searchkit.errors import BadInput, SearchkitError
 from searchkit.index.live.catalogue import Catalogue, ChunkRecord
 from searchkit.index.live.segments import Row, Segment
+from searchkit.index.mapped import map_array
 from searchkit.index.store import Rebuilt, Store, part_of
 
 if TYPE_CHECKING:
@@ -132,7 +131,8 @@ class Generation:
         if part not in self.store.names():
             return None
         if (name, segment) not in self._vectors:
-            self._vectors[name, segment] = self._open(part, _vectors)
+            vectors = self._open(part, lambda folder: map_array(folder / "vectors.npy"))
+            self._vectors[name, segment] = vectors
         return self._vectors[name, segment]
 
     def kinds(self, name: str) -> list[str]:
@@ -200,11 +200,6 @@ def texts_part(segment: int) -> str:
 def encoded_part(kind: str, name: str, segment: int) -> str:
     """The part with an encoder's vectors of a segment, or with a vector index over them."""
     return f"{part_of(kind, name)}.{segment}"
-
-
-def _vectors(folder: Path) -> "Vectors":
-    array: Vectors = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
-    return array
 
 
 def open_newest(path: Path, open_: Callable[[Generation], Result]) -> Result:

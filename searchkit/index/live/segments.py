@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
-from searchkit.index.mapped import map_bytes
+from searchkit.index.mapped import map_array, map_bytes
 
 KEY_BYTES = 16
 
@@ -95,9 +95,8 @@ class Segment:
 
     def __init__(self, folder: Path) -> None:
         self._bytes = map_bytes(folder / _TEXTS)
-        # A plain array over the memory map: picking one number out of a np.memmap costs much more.
-        self._starts = np.asarray(np.load(folder / _STARTS, mmap_mode="r"))
-        self.keys: npt.NDArray[np.uint8] = np.asarray(np.load(folder / _KEYS, mmap_mode="r"))
+        self._starts = map_array(folder / _STARTS)
+        self.keys: npt.NDArray[np.uint8] = map_array(folder / _KEYS)
 
     @classmethod
     def open(cls, folder: Path) -> "Segment":

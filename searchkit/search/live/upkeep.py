@@ -19,6 +19,7 @@ from searchkit.index.live.generation import (
 )
 from searchkit.index.live.query import Filters, Query
 from searchkit.index.live.segments import Segment, key_of
+from searchkit.index.mapped import map_array
 from searchkit.index.store import Draft, Store
 from searchkit.search.live import compaction
 from searchkit.search.live.batch import Batch, KnownRows, add_words, segment_numbers, summary
@@ -196,7 +197,7 @@ def _of_texts(store: Store, number: int) -> Iterator[Fault]:
 
 def _of_vectors(store: Store, part: str, sizes: dict[int, int]) -> Iterator[Fault]:
     facts = store.facts(part)
-    vectors = np.load(store.part(part) / "vectors.npy", mmap_mode="r")
+    vectors = map_array(store.part(part) / "vectors.npy")
     shape = (sizes.get(facts["segment"]), facts["dimension"])
     if vectors.shape != shape or vectors.dtype != np.float32:
         yield Fault(part, f"holds {vectors.shape} {vectors.dtype}, not {shape} float32")
