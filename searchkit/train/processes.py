@@ -26,5 +26,6 @@ def group(device: torch.device) -> Iterator[int]:
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield distributed.get_rank()
+        distributed.barrier()  # nobody leaves while another may still be talking to it
     finally:
         distributed.destroy_process_group()

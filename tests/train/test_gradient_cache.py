@@ -246,6 +246,7 @@ def run_process(rank, processes, folder):
         except ValueError as error:
             found[name] = str(error)
     (folder / f"found {rank}.json").write_text(json.dumps(found))
+    distributed.barrier()
     distributed.destroy_process_group()
 
 
