@@ -306,3 +306,6 @@ def test_processes_that_cannot_share_a_batch_are_told_alike(left_by_processes):
 
 if __name__ == "__main__":
     run_process(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    # Now and then a thread of gloo asks for the lock of an interpreter that is going away, which
+    # ends the process with SIGABRT; what it had to do is done.
+    os._exit(0)
