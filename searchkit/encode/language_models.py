@@ -369,6 +369,7 @@ def _convert(gguf: Path, folder: Path, extra: dict[str, Path] | None = None) -> 
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    # NotImplementedError is what transformers makes of an architecture that it does not know.
     except (OSError, ValueError, KeyError, NotImplementedError) as error:
         raise BadInput(
             f"{gguf} cannot be read as a GGUF language model: {str(error).splitlines()[0]}"

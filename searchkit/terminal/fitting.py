@@ -48,15 +48,13 @@ def displayable(text: str, *groups: Sequence[Span]) -> tuple[str, list[list[Span
     if "\t" not in text:
         return text.translate(_CONTROLS), [list(spans) for spans in groups]
     tabs = [place for place, letter in enumerate(text) if letter == "\t"]
-    moved = [
-        [tuple(at + (len(TAB) - 1) * _before(tabs, at) for at in span) for span in spans]
-        for spans in groups
-    ]
-    return text.replace("\t", TAB).translate(_CONTROLS), moved  # type: ignore[return-value]
+    moved = [[(_moved(tabs, start), _moved(tabs, end)) for start, end in spans] for spans in groups]
+    return text.replace("\t", TAB).translate(_CONTROLS), moved
 
 
-def _before(places: Sequence[int], at: int) -> int:
-    return bisect_right(places, at - 1)
+def _moved(tabs: Sequence[int], at: int) -> int:
+    """Where a character is once the tabs before it are wider."""
+    return at + (len(TAB) - 1) * bisect_right(tabs, at - 1)
 
 
 def clip(text: str, width: int) -> str:

@@ -100,7 +100,7 @@ def head_of(folder: Path, *, dtype: torch.dtype, device: torch.device) -> Tensor
     for wanted in _HEADS:
         for path in sorted(folder.glob("*.safetensors")):
             with safe_open(path, framework="pt", device=str(device)) as file:
-                if wanted in file.keys():  # noqa: SIM118, the file is no mapping
+                if wanted in file.keys():  # noqa: SIM118 - not a mapping
                     found: Tensor = file.get_tensor(wanted)
                     return found.to(dtype)
     raise BadInput(

@@ -15,6 +15,7 @@ MOST_BYTES = 400_000_000  # unpacked, of one member and of all that are read
 
 _COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")  # the container of Office files before 2007
 _LOCKED = "EncryptedPackage".encode("utf-16-le")  # of which one entry means a password
+# NotImplementedError is what zipfile makes of a compression that it does not know.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError)
 
 

@@ -13,6 +13,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 from searchkit.corpus.extracted import Extracted, Unreadable
 from searchkit.corpus.formats import _decoding, _titles, html
@@ -126,10 +127,10 @@ def _header(mail: Message, name: str) -> str:
     return _titles.one_line(_unquoted(mail.get(name, "")))
 
 
-def _unquoted(value: object) -> str:
+def _unquoted(value: Any) -> str:
     """A header as people read it; what breaks the rules stays as it is."""
     try:
-        return str(make_header(decode_header(value)))  # type: ignore[arg-type]
+        return str(make_header(decode_header(value)))
     except (MessageError, LookupError, ValueError):
         return str(value)
 

@@ -165,7 +165,7 @@ class Generation:
         Args:
             encoders: those whose vectors are needed, too.
         """
-        self.words  # noqa: B018
+        self.words  # noqa: B018 - looking at it opens it
         for number in self.segments:
             self.segment(number)
             for name in encoders:

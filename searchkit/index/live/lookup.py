@@ -220,7 +220,7 @@ class Lookup:
     def _fuzzy(self, word: str, distance: int) -> "Asked":
         """All words near `word`, scored as one that stands once in a chunk of mean length."""
         near = self._queries.fuzzy_term_query(self._schema, "surface", word, distance)
-        found: int = self._searcher.search(near, 1).count  # type: ignore[attr-defined]
+        found: int = self._searcher.search(near, 1).count  # type: ignore[attr-defined]  # no stub has it
         idf = math.log(1 + (self._searcher.num_docs - found + 0.5) / (found + 0.5))
         return self._queries.const_score_query(near, idf)
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from searchkit import files
 from searchkit.corpus import folder
@@ -197,10 +198,12 @@ def pair_moves(found: Scan) -> None:
     found.gone = [one for one in found.gone if one.record.path not in moved]
 
 
-def rules_of(rules: Mapping[str, object]) -> Rules:
+def rules_of(rules: Mapping[str, Any]) -> Rules:
     """Rules as they were before they became JSON."""
-    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in rules.items()}
-    return Rules(**fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in rules.items()
+    }
+    return Rules(**fields)
 
 
 def changed_since(candidate: Candidate) -> bool:
