@@ -3,12 +3,16 @@
 Known-item queries are made from the documents themselves, one set by titles and one by sentences,
 and what was judged in the terminal makes a third. The index lends its vectors, so only passages
 that were changed for a query, and the queries, are encoded.
+
+Of a folder, sentences look for passages. What was judged there is searched for in the folder, by
+its own searches; titles are left out, since a passage carries them in its headings.
 """
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from searchkit import places
+from searchkit.corpus.written import Documents
 from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput
 from searchkit.evaluate import known_items
@@ -17,9 +21,11 @@ from searchkit.evaluate.numbers import ALPHA, counted, fixed
 from searchkit.evaluate.results import Results
 from searchkit.evaluate.suite import LEXICAL, SetRow, Suite, hybrid_name
 from searchkit.index.documents import DocumentStore
+from searchkit.index.live.generation import KIND, Generation
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
 from searchkit.search import build, judging
+from searchkit.search.live.documents import Passages, Wholes
 
 # Kendall's tau-b between the rankings of systems by known-item queries and by real judgements, as
 # benchmarks/known_items.py measured it; reports quote it.
@@ -58,27 +64,25 @@ def suite_of(index: Path, suite: Suite | None = None, *, seed: int = 0) -> tuple
         The suite, and what a reader of its results should know, one line each.
 
     Raises:
-        BadInput: the index follows a folder; the documents allow neither kind of query, and
-            nothing was judged; the ledger has a line that is no judgement; or the suite reports by
-            a field.
+        BadInput: the documents allow neither kind of query, and nothing was judged; the ledger has
+            a line that is no judgement; the suite reports by a field; or it has an encoder that has
+            not encoded a folder.
     """
     if suite and suite.by:
         raise BadInput(
             f"queries that are made of documents have no {suite.by} to report by; leave it out"
         )
     store = Store.open(index)
-    if store.corpus.get("kind") == "folder":
-        raise BadInput(
-            f"{index} follows a folder, and queries are made of a corpus alone; compare its ways "
-            "of searching with searchkit view, side by side or blind, or name the index of a corpus"
-        )
-    documents = DocumentStore.open(store.part("documents"))
     name = index.resolve().name
+    generation = Generation.open(index) if store.corpus.get("kind") == KIND else None
+    if generation and suite:
+        _refuse_new(generation, suite)
+    made_of, kinds, judged_of = _documents(store, generation)
     folder = places.evaluations() / "own" / name
     sets, notes = [], []
-    for kind in known_items.KINDS:
+    for kind in kinds:
         try:
-            made = known_items.make(documents, folder / f"{name}-{kind}", kind=kind, seed=seed)
+            made = known_items.make(made_of, folder / f"{name}-{kind}", kind=kind, seed=seed)
         except known_items.TooFewDocuments as error:  # too few titles need not be too few sentences
             notes.append(str(error))
             continue
@@ -87,22 +91,55 @@ def suite_of(index: Path, suite: Suite | None = None, *, seed: int = 0) -> tuple
     ledger = judging.ledger_of(name)
     if ledger.path.exists():
         try:
-            judged = judging.as_collection(ledger, documents, folder / f"{name}-judged")
+            judged = judging.as_collection(ledger, judged_of, folder / f"{name}-judged")
         except judging.NothingJudged as error:  # all of it is about documents that are gone
             notes.append(str(error))
         else:
-            sets.append(SetRow(source=str(judged.folder), task="retrieval", donor=index))
+            row = SetRow(source=str(judged.folder), task="retrieval")
+            row = replace(row, searched=index) if generation else replace(row, donor=index)
+            sets.append(row)
             notes += judged.notes
     if not sets:
+        what = "passages" if generation else "documents"
         raise BadInput(
-            f"{name} has nothing to be evaluated with: of its {len(documents):,} documents, fewer "
-            f"than {known_items.LEAST} have a title or a sentence that can look for them, and "
-            f"nobody judged any; do so with searchkit search --judge --index {name}, or name a SET"
+            f"{name} has nothing to be evaluated with: of its {len(made_of):,} {what}, fewer than "
+            f"{known_items.LEAST} have a {' or a '.join(kinds)} that can look for them, and nobody "
+            f"judged any; do so with searchkit search --judge --index {name}, or name a SET"
         )
     suite = _systems(store, tuple(sets), suite)
     notes += _lexical_notes(store, suite)
     notes += [known_items.caveat(), AGREEMENT]
     return suite, notes
+
+
+def _documents(
+    store: Store, generation: Generation | None
+) -> tuple[Documents, tuple[known_items.Kind, ...], Documents]:
+    """What known-item queries are made of, their kinds, and what judgements are about."""
+    if generation:
+        return Passages(generation), ("sentence",), Wholes(generation)
+    documents = DocumentStore.open(store.part("documents"))
+    return documents, known_items.KINDS, documents
+
+
+def _refuse_new(generation: Generation, suite: Suite) -> None:
+    """Raise for an encoder by which a folder cannot be searched as it is."""
+    from searchkit.search.live.encoding import asked_for
+    from searchkit.search.live.plan import Plan
+
+    plan = Plan(
+        variants=suite.variants,
+        references=tuple(suite.references.items()),
+        engine=suite.engine,
+        dtype=suite.dtype,
+    )
+    there = generation.encoders()
+    for wanted in asked_for(plan, generation):
+        if wanted.stale or wanted.name not in there:
+            raise BadInput(
+                f"{generation.store.path} was not encoded by {wanted.name} in this way; add it "
+                f"with searchkit index, or compare what there is: {', '.join(there) or 'BM25'}"
+            )
 
 
 def answer(results: Results, analysis: Analysis) -> Answer:
@@ -162,7 +199,7 @@ def _systems(store: Store, sets: tuple[SetRow, ...], suite: Suite | None) -> Sui
     """The suite with these sets, the index's own BM25, and its encoders if it names none."""
     asked = suite or Suite(sets=sets, lexical={LEXICAL: None})
     lexical = {
-        name: Parameters(**store.facts("bm25")) if parameters is None else parameters
+        name: _parameters(store) if parameters is None else parameters
         for name, parameters in asked.lexical.items()
     }
     asked = replace(asked, sets=sets, lexical=lexical, dtype=asked.dtype or _dtype_of(store))
@@ -192,9 +229,14 @@ def _dtype_of(store: Store) -> str | None:
     return dtypes.pop() if len(dtypes) == 1 else None
 
 
+def _parameters(store: Store) -> Parameters:
+    """Those of a corpus's BM25; a folder's own has none to choose, and the defaults are like it."""
+    return Parameters(**store.facts("bm25")) if "bm25" in store.names() else Parameters()
+
+
 def _lexical_notes(store: Store, suite: Suite) -> list[str]:
     """A note where BM25 is not what a search of the index would be."""
-    held, asked = Parameters(**store.facts("bm25")), suite.lexical.get(LEXICAL)
+    held, asked = _parameters(store), suite.lexical.get(LEXICAL)
     if asked in (None, held) or not isinstance(asked, Parameters):
         return []
     changed = [name for name in asdict(held) if getattr(held, name) != getattr(asked, name)]

@@ -17,19 +17,21 @@ from searchkit.corpus.collection import Collection
 from searchkit.corpus.labelled import RerankingSet
 from searchkit.encode import blocks
 from searchkit.encode.embedder import Role, TextEncoder, Vectors
-from searchkit.evaluate import measures, trainings
+from searchkit.evaluate import measures, searched, trainings
 from searchkit.evaluate.results import ExplorerSet, Results, SetFacts, SystemFacts
 from searchkit.evaluate.runs import Run, fuse, save_runs, word
 from searchkit.evaluate.sets import OpenSet, item_of, judgements_of, open_all, size, task_of
 from searchkit.evaluate.suite import LEXICAL, TASKS, TUNED, Suite
 from searchkit.evaluate.tasks import reranking, retrieval
 from searchkit.evaluate.tasks._encoding import Encode
-from searchkit.evaluate.tasks.retrieval import IndexLoss
+from searchkit.evaluate.tasks.retrieval import IndexLoss, Ranked
 from searchkit.index.documents import DocumentStore
+from searchkit.index.live.generation import Generation
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
 from searchkit.records import Judgement
 from searchkit.search.build import Plan, Watcher
+from searchkit.search.live.documents import Wholes
 
 Scores = dict[str, dict[str, dict[str, float]]]  # system, measure, item
 
@@ -132,6 +134,46 @@ class _Runner:
         return _Measured(items, scores)
 
     def _retrieval(self, one: OpenSet, collection: Collection) -> _Measured:
+        rank = self._searched if one.row.searched else self._indexed
+        ranked, documents = rank(one, collection)
+        for system, facts in ranked.facts.items():
+            if system in self._suite.runs:  # a run that goes by the name of the index's BM25
+                continue
+            tuned = self._suite.lexical.get(system) == TUNED
+            self._know(system, _told_by_set(facts, one.name, tuned))
+        runs = self._complete(one, ranked.runs, self._suite.depth)
+        scores = {
+            system: measures.score(run, collection.judgements, one.measures)
+            for system, run in runs.items()
+        }
+
+        def shown(doc_id: str) -> tuple[str, str]:
+            document = documents.by_id(doc_id)
+            return document.title, document.text[:_SNIPPET]
+
+        queries = {query.query_id: query.text for query in collection.queries}
+        judgements = collection.judgements
+        return _Measured(
+            len({judgement.query_id for judgement in judgements}),
+            scores,
+            runs,
+            ranked.losses,
+            _explorer(runs, queries, judgements, set(documents.ids), shown),
+            _judged(runs, judgements),
+        )
+
+    def _searched(self, one: OpenSet, collection: Collection) -> tuple[Ranked, Wholes]:
+        """Rankings by the searches of a folder, and its documents."""
+        assert one.row.searched is not None
+        suite = self._suite
+        names = [*(variant.name for variant in suite.variants), *suite.references]
+        ranked = searched.rank(
+            collection, one.row.searched, names, device=suite.device, watcher=self._watcher
+        )
+        return ranked, Wholes(Generation.open(one.row.searched))
+
+    def _indexed(self, one: OpenSet, collection: Collection) -> tuple[Ranked, DocumentStore]:
+        """Rankings by an index of the collection, and its documents."""
         suite = self._suite
         own = suite.lexical.get(LEXICAL)
         default = None if one.row.index else Parameters()  # an index that is named has its own
@@ -162,31 +204,7 @@ class _Runner:
             measured=one.measures,
             watcher=self._watcher,
         )
-        for system, facts in ranked.facts.items():
-            if system in suite.runs:  # a run that goes by the name of the index's BM25
-                continue
-            self._know(system, _told_by_set(facts, one.name, suite.lexical.get(system) == TUNED))
-        runs = self._complete(one, ranked.runs, suite.depth)
-        scores = {
-            system: measures.score(run, collection.judgements, one.measures)
-            for system, run in runs.items()
-        }
-        documents = DocumentStore.open(Store.open(index).part("documents"))
-
-        def shown(doc_id: str) -> tuple[str, str]:
-            document = documents.by_id(doc_id)
-            return document.title, document.text[:_SNIPPET]
-
-        queries = {query.query_id: query.text for query in collection.queries}
-        judgements = collection.judgements
-        return _Measured(
-            len({judgement.query_id for judgement in judgements}),
-            scores,
-            runs,
-            ranked.losses,
-            _explorer(runs, queries, judgements, set(documents.ids), shown),
-            _judged(runs, judgements),
-        )
+        return ranked, DocumentStore.open(Store.open(index).part("documents"))
 
     def _reranking(self, one: OpenSet, data: RerankingSet) -> _Measured:
         runs: dict[str, Run] = {}

@@ -77,6 +77,8 @@ class SetRow:
         queries, qrels: files in the place of those of a retrieval collection.
         index: a directory to use and complete in the place of the evaluation's own.
         donor: an index whose vectors of the same texts are taken.
+        searched: the index of a folder, whose own searches are ranked in the place of an index of
+            the documents; it has been indexed with all that takes part.
     """
 
     source: str
@@ -91,6 +93,7 @@ class SetRow:
     qrels: Path | None = None
     index: Path | None = None
     donor: Path | None = None
+    searched: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

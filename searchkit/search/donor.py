@@ -1,6 +1,6 @@
 """An index that gives its vectors to another one, for the texts that both have."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,11 @@ from blake3 import blake3
 from searchkit.corpus.collection import joined
 from searchkit.encode.embedder import Encoded, OnBatch, Role, TextEncoder
 from searchkit.index.documents import DocumentStore
+from searchkit.index.live.generation import KIND, Generation
 from searchkit.index.store import Store
 from searchkit.index.vector import Vectors
+
+_Place = tuple[int, int]  # a part of an index, and a row of it
 
 
 class Donated:
@@ -19,17 +22,21 @@ class Donated:
 
     Args:
         encoder: whose vectors the index holds.
-        documents: of the index.
-        vectors: by name of the encoder, (N, D), a row for each document.
+        texts: as they were encoded, for each part of the index: a corpus has one, a folder some.
+        vectors: by name of the encoder and part, (N, D), a row for each text.
     """
 
     def __init__(
-        self, encoder: TextEncoder, documents: DocumentStore, vectors: dict[str, Vectors]
+        self,
+        encoder: TextEncoder,
+        texts: Iterable[Iterable[str]],
+        vectors: Mapping[str, Sequence[Vectors]],
     ) -> None:
         self._encoder, self._vectors = encoder, vectors
-        self._rows: dict[bytes, int] = {}
-        for row, document in enumerate(documents):
-            self._rows.setdefault(_key(joined(document)), row)
+        self._places: dict[bytes, _Place] = {}
+        for part, some in enumerate(texts):
+            for row, text in enumerate(some):
+                self._places.setdefault(_key(text), (part, row))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,14 +68,14 @@ class Donated:
     def prepare(
         self, texts: Sequence[str], role: Role, names: Sequence[str] | None = None
     ) -> "_Prepared":
-        """The rows of passages that the index holds, and the preparation of the others."""
-        rows = [self._rows.get(_key(text)) if role == "passage" else None for text in texts]
-        new = [place for place, row in enumerate(rows) if row is None]
-        called = [names[place] for place in new] if names else None
-        known = [text for text, row in zip(texts, rows, strict=True) if row is not None]
+        """The places of passages that the index holds, and the preparation of the others."""
+        places = [self._places.get(_key(text)) if role == "passage" else None for text in texts]
+        new = [number for number, place in enumerate(places) if place is None]
+        called = [names[number] for number in new] if names else None
+        known = [text for text, place in zip(texts, places, strict=True) if place is not None]
         return _Prepared(
-            rows,
-            self._encoder.prepare([texts[place] for place in new], role, called),
+            places,
+            self._encoder.prepare([texts[number] for number in new], role, called),
             _cut(self._encoder.prepare(known, role)),
         )
 
@@ -77,16 +84,18 @@ class Donated:
     ) -> Encoded:
         """Vectors of all, in the order of the texts; tokens are those of new texts."""
         encoded = self._encoder.encode_prepared(prepared.new, on_batch)
-        rows = prepared.rows
-        new = [place for place, row in enumerate(rows) if row is None]
-        known = [place for place, row in enumerate(rows) if row is not None]
+        places = prepared.places
+        new = [number for number, place in enumerate(places) if place is None]
         vectors = {}
         for name, made in encoded.vectors.items():
-            vectors[name] = np.empty((len(rows), made.shape[1]), dtype=np.float32)
+            vectors[name] = np.empty((len(places), made.shape[1]), dtype=np.float32)
             vectors[name][new] = made
-            vectors[name][known] = self._vectors[name][[row for row in rows if row is not None]]
-        if known:
-            on_batch(len(known), 0)
+            for number, place in enumerate(places):
+                if place is not None:
+                    part, row = place
+                    vectors[name][number] = self._vectors[name][part][row]
+        if len(new) < len(places):
+            on_batch(len(places) - len(new), 0)
         return Encoded(vectors, encoded.tokens, encoded.truncated + prepared.cut)
 
 
@@ -95,12 +104,12 @@ class _Prepared:
     """Texts ready to be encoded.
 
     Attributes:
-        rows: of each text in the index; None where it holds none.
+        places: of each text in the index; None where it holds none.
         new: the encoder's preparation of those that it does not hold.
         cut: how many of those that it holds are longer than the encoder reads.
     """
 
-    rows: list[int | None]
+    places: list[_Place | None]
     new: Any
     cut: int
 
@@ -118,8 +127,29 @@ def donated(encoder: TextEncoder, store: Store) -> TextEncoder:
         held, wanted = there.get(name, {}), encoder.facts(name)
         if any(held.get(fact) != wanted[fact] for fact in ("fingerprint", "dtype")):
             return encoder
-    vectors = {name: build.vectors_of(store, name) for name in encoder.names}
-    return Donated(encoder, DocumentStore.open(store.part("documents")), vectors)
+    if store.corpus.get("kind") == KIND:
+        return _by_folder(encoder, Generation(store))
+    documents = DocumentStore.open(store.part("documents"))
+    vectors = {name: [build.vectors_of(store, name)] for name in encoder.names}
+    return Donated(encoder, [map(joined, documents)], vectors)
+
+
+def _by_folder(encoder: TextEncoder, generation: Generation) -> TextEncoder:
+    """The encoder with the segments that all its names have encoded."""
+    there = generation.encoders()
+    shared = [
+        number
+        for number in generation.segments
+        if all(number in there[name].segments for name in encoder.names)
+    ]
+    vectors: dict[str, list[Vectors]] = {name: [] for name in encoder.names}
+    for number in shared:
+        for name in encoder.names:
+            found = generation.vectors(name, number)
+            assert found is not None  # `segments` of an encoder are those that have some
+            vectors[name].append(found)
+    texts = ((row.embedded for row in generation.segment(number)) for number in shared)
+    return Donated(encoder, texts, vectors)
 
 
 def _cut(prepared: Any) -> int:

@@ -158,12 +158,6 @@ class TestRefuses:
         assert "leave out --files" in refused("status", "toy", "--files")
 
 
-def test_no_queries_are_made_of_a_folder(refused, indexed):
-    assert "follows a folder, and queries are made of a corpus" in refused(
-        "eval", "--index", "my notes", "--pick"
-    )
-
-
 class TestStatus:
     def test_tells_states_and_reasons(self, searchkit, indexed, notes):
         done = searchkit("status", "my notes")

@@ -19,11 +19,16 @@ from searchkit.evaluate.analysis import analyse
 from searchkit.evaluate.own_folder import answer, suite_of
 from searchkit.evaluate.results import Results, SetFacts, SystemFacts
 from searchkit.evaluate.suite import Suite
+from searchkit.index.live.generation import Generation
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
-from searchkit.search.build import Plan, build_index
+from searchkit.search.build import Plan, Watcher, build_index
 from searchkit.search.default import default_of
 from searchkit.search.judging import ledger_of
+from searchkit.search.live.documents import Passages
+from searchkit.search.live.plan import Plan as LivePlan
+from searchkit.search.live.retrieve import open_searcher
+from searchkit.search.live.sync import sync
 
 HANDBOOK = Path(__file__).parents[2] / "corpora" / "handbook"
 MOST = 16  # tokens of a text
@@ -463,3 +468,114 @@ def test_options_that_belong_to_sets_are_refused(index, evaluate, option, compla
     code, out, err = evaluate("--index", "handbook", *option)
     assert (code, out) == (1, "")
     assert err.startswith(f"searchkit: {complaint}")
+
+
+# The index of a folder
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory, variants):
+    """The handbook as files, one a document, with the vectors of two variants."""
+    path = tmp_path_factory.mktemp("followed")
+    files = path / "notes"
+    files.mkdir()
+    for document in open_corpus(HANDBOOK).documents():
+        (files / f"{document.doc_id}.md").write_text(f"# {document.title}\n\n{document.text}\n")
+    plan = LivePlan(variants=variants, dtype="float32", device="cpu")
+    sync(path / "index", [files], plan, Watcher())
+    return path / "index"
+
+
+@pytest.fixture
+def folder_index(followed, home):
+    """The same in the home of the test, where it is found by its name."""
+    return Path(shutil.copytree(followed, home / "indexes" / "notes"))
+
+
+class TestFolder:
+    """Of a folder's index, sentences look for passages, and judged queries are searched there."""
+
+    def test_sentences_look_for_the_passages_that_were_indexed(self, folder_index):
+        suite, notes = suite_of(folder_index)
+        ((name, made),) = sets_of(suite).items()
+        assert name == "notes-sentence" and suite.sets[0].donor == folder_index
+        passages = {one.doc_id: one for one in Passages(Generation.open(folder_index))}
+        documents = {one.doc_id: one for one in made.documents()}
+        assert documents.keys() == passages.keys()
+        texts = {query.query_id: query.text for query in made.queries}
+        assert len(texts) >= 100
+        for judgement in made.judgements:
+            whole, left = (of[judgement.doc_id].text for of in (passages, documents))
+            sentence = texts[judgement.query_id]
+            assert sentence in " ".join(whole.split()) and sentence not in " ".join(left.split())
+        assert suite.order == SYSTEMS
+        assert notes[-2:] == [known_items.caveat(), own_folder.AGREEMENT]
+
+    def test_only_passages_that_were_changed_and_queries_are_encoded(
+        self, folder_index, base, computed
+    ):
+        suite, _ = suite_of(folder_index)
+        before = {joined(one) for one in Passages(Generation.open(folder_index))}
+        (made,) = sets_of(suite).values()
+        texts = {joined(document) for document in made.documents()} - before
+        texts |= {query.text for query in made.queries}
+        runner.evaluate(suite)
+        tokenizer = Tokenizer.from_file(f"{base}/tokenizer.json")
+        ids = (tokenizer.encode(text).ids for text in texts)
+        distinct = {(*one[: MOST - 1], one[-1]) if len(one) > MOST else tuple(one) for one in ids}
+        assert sum(computed) == sum(map(len, distinct)) > 0
+
+    def test_what_was_judged_is_ranked_as_the_folder_is_searched(self, folder_index):
+        searcher = open_searcher(folder_index)
+        asked = ["spare fuses", '"hot water" -boat']
+        for query in asked:
+            for hit in searcher.search(query, 3, mode="bm25"):
+                ledger_of("notes").add(query, hit.doc_id, int(hit.rank == 1))
+        suite, _ = suite_of(folder_index)
+        assert [Path(row.source).name for row in suite.sets] == ["notes-sentence", "notes-judged"]
+        assert suite.sets[1].searched == folder_index
+        outcome = runner.evaluate(suite)
+        queries = {query.text: query.query_id for query in sets_of(suite)["notes-judged"].queries}
+        ways = {
+            "bm25": {"mode": "bm25"},
+            "mean-causal": {"mode": "dense", "variant": "mean-causal"},
+            "hybrid(mean-causal)": {"mode": "hybrid", "variant": "mean-causal"},
+        }
+        for system, how in ways.items():
+            run = outcome.runs["notes-judged"][system]
+            for query in asked:
+                shown = [(one.doc_id, one.rank) for one in searcher.search(query, 10, **how)]
+                ranked = [(hit.doc_id, hit.rank) for hit in run[queries[query]][:10]]
+                assert ranked == shown and shown
+        scores = outcome.results.scores["notes-judged"]["bm25"]
+        assert all(value == 1 for value in scores["RR@10"].values())
+
+    def test_an_encoder_that_the_folder_lacks_is_refused(self, folder_index, base):
+        other = parse("mean-bidirectional", base=base, max_tokens=MOST)
+        asked = Suite(sets=suite_of(folder_index)[0].sets, variants=(other,))
+        with pytest.raises(
+            BadInput, match=r"was not encoded by mean-bidirectional in this way; add it with"
+        ):
+            suite_of(folder_index, asked)
+
+    def test_an_encoder_of_another_design_is_refused(self, folder_index, base):
+        longer = parse("mean-causal", base=base, max_tokens=MOST + 1)
+        asked = Suite(sets=suite_of(folder_index)[0].sets, variants=(longer,))
+        with pytest.raises(BadInput, match="was not encoded by mean-causal in this way"):
+            suite_of(folder_index, asked)
+
+    def test_a_pick_is_what_searches_take_from_then_on(self, folder_index, evaluate):
+        code, out, err = evaluate("--index", "notes", "--pick")
+        assert code == 0, err
+        best = re.search(r"(\S+) serves this index best", out)[1]
+        assert f"notes is searched with {best} from now" in out
+        kept = default_of(Store.open(folder_index))
+        chosen = open_searcher(folder_index).choose()
+        assert chosen == (kept["mode"], kept["variant"])
+        assert best in (kept["mode"], kept["variant"], f"hybrid({kept['variant']})")
+
+    def test_a_folder_of_too_little_says_so(self, home, tmp_path):
+        (tmp_path / "one.md").write_text("too little")
+        sync(home / "indexes" / "few", [tmp_path], LivePlan(), Watcher())
+        with pytest.raises(BadInput, match=r"of its 1 passages, fewer than 20 have a sentence"):
+            suite_of(home / "indexes" / "few")

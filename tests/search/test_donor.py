@@ -11,7 +11,6 @@ from searchkit.encode import embedder as embedders
 from searchkit.encode.embedder import Embedder
 from searchkit.encode.reference import ReferenceEmbedder
 from searchkit.index.store import Store
-from searchkit.records import Document
 from searchkit.search import build
 from searchkit.search.build import Plan, Watcher, build_index
 from searchkit.search.donor import Donated, donated
@@ -204,7 +203,7 @@ def test_queries_are_encoded_whatever_the_donor_holds(tiny, donor):
     text = OLD[2][2]
     encoder = load(variants)
     alike = build.vectors_of(Store.open(donor), "mean-causal")
-    lender = Donated(encoder, [Document("d", "", text)], {"mean-causal": alike[2:3]})
+    lender = Donated(encoder, [[text]], {"mean-causal": [alike[2:3]]})
     expected = encoder.encode([text], "query").vectors["mean-causal"]
     prepared = lender.prepare([text], "query")
     assert (lender.encode_prepared(prepared).vectors["mean-causal"] == expected).all()

@@ -329,6 +329,10 @@ class Catalogue:
         rows = self._connection.execute(f"{_CHUNK} WHERE {where}", [first, end])
         return [_chunk(row) for row in rows]
 
+    def all_chunks(self) -> Iterator[ChunkRecord]:
+        """Every chunk, in the order of their ids; read as it is asked for."""
+        return map(_chunk, self._connection.execute(f"{_CHUNK} ORDER BY chunk_id"))
+
     def all_chunk_ids(self) -> set[int]:
         """The ids of all chunks."""
         return {chunk_id for (chunk_id,) in self._connection.execute("SELECT chunk_id FROM chunks")}

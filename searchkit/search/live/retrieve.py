@@ -20,9 +20,10 @@ from searchkit.index.store import Rebuilt, Store
 from searchkit.index.vector import Vectors
 from searchkit.search import build
 from searchkit.search.default import default_of
+from searchkit.search.live.documents import text_of
 from searchkit.search.live.lists import EXACT, WORDS, Lists, Ranking, merged, shown
 from searchkit.search.live.nearest import Encoded
-from searchkit.search.live.passages import Passage, Piece, whole_text
+from searchkit.search.live.passages import Passage
 from searchkit.search.retrieve import MODES, Mode, is_trained, open_encoders, query_encoder
 
 DEPTH = 100  # how much of each ranking a fusion sees, at least
@@ -242,16 +243,7 @@ class Searcher:
         Raises:
             UnknownName: the index has none of that id.
         """
-
-        def answer(lists: Lists) -> str:
-            generation = lists.generation
-            chunks = generation.catalogue.chunks_of_document(doc_id)
-            return whole_text(
-                Piece(one.start, generation.row(one).text, one.first_line, one.last_line)
-                for one in chunks
-            )
-
-        return self._answered(answer)
+        return self._answered(lambda lists: text_of(lists.generation, doc_id))
 
     def _nearest(
         self,
