@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from searchkit.encode.weights import Weights
 
 app = typer.Typer(
-    help="List, show, verify and export trained variants.",
+    help="List, show, verify, pack and export trained variants.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -193,6 +193,40 @@ def export(
     results.print(f"{target}", soft_wrap=True)
 
 
+@app.command("pack")
+def pack(
+    name: Name,
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write; is not there yet. The copy goes by its name.", show_default=False
+        ),
+    ],
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            help="Where the copy cuts texts. [default: where training did]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Copy what a search needs of a trained variant, to keep or to give away.
+
+    Checkpoints and history stay behind.
+
+    Examples:
+      searchkit variants pack runs/7/mine models/handbook --max-tokens 256
+    """
+    from searchkit.commands._terminal import results
+    from searchkit.encode import weights
+
+    variant, found = _open(name)
+    weights.pack(found, folder.expanduser(), max_tokens=max_tokens)
+    size = sum(path.stat().st_size for path in folder.expanduser().iterdir()) / 1e6
+    results.print(f"{folder}: {variant.design}, {size:.1f} MB", soft_wrap=True)
+
+
 def _open(name: str, base: str | None = None) -> "tuple[Variant, Weights]":
     """A variant that was trained, and what training left."""
     from searchkit.encode import weights
@@ -209,7 +243,7 @@ def _checks(name: str, base: str | None, **how: Any) -> "Iterator[Check]":
     variant, trained = _open(name, base)
     yield Check("files", True, f"all in {trained.folder} are as training wrote them")
     model = language_models.resolve(variant.base)
-    same = model.hash == trained.base_hash
+    same = trained.fits(model)
     found = f"{model.name} has hash {model.hash[:16]}"
     if not same:
         found += f", and training had {trained.base_hash[:16]}"
@@ -230,7 +264,7 @@ def _summary(name: str) -> dict[str, Any]:
         if row["step"] == step
     ]
     return {
-        "name": variant.name,
+        "name": name,
         "design": variant.design,
         "base": variant.base,
         "parameters": _parameters(trained),

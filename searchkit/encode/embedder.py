@@ -585,7 +585,7 @@ def refuse_other_base(variant: Variant, base: BaseModel) -> None:
     Raises:
         BadInput: it is another.
     """
-    if variant.trained and variant.trained.base_hash != base.hash:
+    if variant.trained and not variant.trained.fits(base):
         raise BadInput(
             f"the weights {variant.weights} were trained on a base model of hash "
             f"{variant.trained.base_hash[:16]}, and {base.name} has {base.hash[:16]}; take the "

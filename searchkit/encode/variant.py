@@ -196,7 +196,9 @@ def parse(text: str, **overrides: Any) -> Variant:
         return Variant.from_row({**row, **given})
     if weights.knows(text):
         row = {**weights.resolve(text).row, "weights": text}
-        row["label"] = row.get("label") or Path(text).resolve().name
+        # What comes with searchkit goes by the name that is typed.
+        label = text if text in weights.shipped() else row.get("label")
+        row["label"] = label or Path(text).resolve().name
         return Variant.from_row({**row, **given})
     pooling, dash, attention = ALIASES.get(text, text).rpartition("-")
     if (

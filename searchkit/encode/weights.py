@@ -7,6 +7,7 @@ pooling.safetensors         the pooling's weights; absent where it has none
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # a variant is known without torch: a search by BM25 must not
     from torch import Tensor
 
     from searchkit.encode.adapter import Adapter
+    from searchkit.encode.language_models import BaseModel
 
 MANIFEST, POOLING = "variant.json", "pooling.safetensors"
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
@@ -52,6 +54,17 @@ class Weights:
     def hash(self) -> str:
         """16 hexadecimal digits of all that was trained."""
         return blake3(f"{self.adapter_hash} {self.pooling_hash}".encode()).hexdigest()[:16]
+
+    def fits(self, base: "BaseModel") -> bool:
+        """Whether a base model is the one that was trained on.
+
+        A known one is so by its name: what it is converted from is pinned by a checksum, and what
+        the libraries of another machine note beside the weights changes no vector.
+        """
+        from searchkit.encode.language_models import known
+
+        same = base.name in known() and base.name == self.row.get("base")
+        return same or base.hash == self.base_hash
 
     def adapter(self) -> "Adapter | None":
         """The additions to the base; None where it stayed as it was."""
@@ -149,9 +162,32 @@ def write(
     files.write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
 
+def pack(source: Weights, folder: Path, *, max_tokens: int | None = None) -> None:
+    """Copy trained weights as others need them: no checkpoints, no history; named by the folder.
+
+    Args:
+        source: what to copy.
+        folder: made if need be.
+        max_tokens: of the copy's texts; none of the weights depends on it. None keeps it.
+
+    Raises:
+        BadInput: the folder holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder} is there already; name a folder that is not")
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = json.loads((source.folder / MANIFEST).read_text("utf-8"))
+    for name in manifest["files"]:
+        shutil.copyfile(source.folder / name, folder / name)
+    row = {**manifest["variant"], "label": folder.resolve().name}
+    if max_tokens is not None:
+        row["max_tokens"] = max_tokens
+    files.write_text(folder / MANIFEST, json.dumps({**manifest, "variant": row}, indent=1) + "\n")
+
+
 def _folder(name: str) -> Path:
-    ours = _SHIPPED / name
-    return ours if (ours / MANIFEST).is_file() else Path(name).expanduser()
+    # By its name alone: ./name is the user's own folder.
+    return _SHIPPED / name if name in shipped() else Path(name).expanduser()
 
 
 @lru_cache(maxsize=256)  # a study has dozens, and asks for all of them again and again

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import tomllib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from searchkit.commands.variants import Form
 from searchkit.encode import embedder, language_models, weights
 from searchkit.encode.export import FORMS
 from searchkit.encode.reference import ReferenceEmbedder
-from searchkit.encode.variant import parse
+from searchkit.encode.variant import ALIASES, parse
 
 TRAINING = {
     "settings": {"steps": 300, "batch_size": 32, "dims": [16, 8]},
@@ -229,6 +232,76 @@ class TestExport:
             "mine cannot be exported to sentence-transformers: that library has no multi_layer "
             "pooling, only eos_last, mean, weighted_mean; use --form huggingface"
         )
+
+
+class TestPack:
+    def test_a_copy_has_what_a_search_needs_and_nothing_else(self, searchkit, mine, tmp_path):
+        (mine / "checkpoint").mkdir()
+        (mine / "history.jsonl").write_text("{}\n")
+        done = searchkit("variants", "pack", mine, tmp_path / "given", "--max-tokens", 99)
+        assert done.code == 0, done.err
+        assert done.out.startswith(f"{tmp_path / 'given'}: mean-bidirectional, 0.0 MB")
+        copied, found = (weights.resolve(str(tmp_path / name)) for name in ("given", "mine"))
+        assert copied.hash == found.hash and copied.training == found.training
+        assert copied.row == {**found.row, "label": "given", "max_tokens": 99}
+        names = sorted(path.name for path in copied.folder.iterdir())
+        assert names == ["adapter_config.json", "adapter_model.safetensors", "variant.json"]
+        assert parse(str(copied.folder)).name == "given"
+
+    def test_texts_are_cut_where_training_did(self, searchkit, mine, tmp_path):
+        assert searchkit("variants", "pack", mine, tmp_path / "given").code == 0
+        assert weights.resolve(str(tmp_path / "given")).row["max_tokens"] == 24
+
+    def test_a_folder_that_is_there_is_kept(self, refused, mine, tmp_path):
+        complaint = refused("variants", "pack", mine, tmp_path)
+        assert complaint == f"{tmp_path} is there already; name a folder that is not"
+
+    def test_what_was_damaged_is_not_copied(self, refused, mine, tmp_path):
+        (mine / "adapter_model.safetensors").write_bytes(b"")
+        assert "is not the file that training wrote" in refused(
+            "variants", "pack", mine, tmp_path / "given"
+        )
+        assert not (tmp_path / "given").exists()
+
+
+class TestNames:
+    def test_what_comes_with_searchkit_goes_by_what_is_typed(self, shipped, searchkit):
+        write_again = json.loads((weights._SHIPPED / "best" / "variant.json").read_text())
+        write_again["variant"]["label"] = "multi_layer-0"
+        (weights._SHIPPED / "best" / "variant.json").write_text(json.dumps(write_again))
+        assert parse("best").name == "best"
+        assert searchkit("variants", "list").out.splitlines()[1].split()[0] == "best"
+
+    def test_a_path_is_ones_own_folder(self, shipped, tmp_path, tiny_model, monkeypatch):
+        write(tmp_path / "best", "mean-causal", tiny_model("llama"))
+        monkeypatch.chdir(tmp_path)
+        assert parse("best").design == "multi_layer-bidirectional"
+        assert parse("./best").design == "mean-causal"
+        assert weights.absolute("./best") == str(tmp_path / "best")
+        assert weights.absolute("best") == "best"
+
+    def test_none_that_comes_with_searchkit_hides_a_design(self):
+        designs = {f"{pooling}-{attention}" for pooling in catalog.names("searchkit.encode.pooling")
+                   for attention in catalog.names("searchkit.encode.attention")}  # fmt: skip
+        assert designs.isdisjoint(weights.shipped())
+        assert ALIASES.keys().isdisjoint(weights.shipped())
+
+    def test_every_file_that_comes_with_searchkit_is_packaged(self):
+        package = Path(weights.__file__).parents[1]
+        with (package.parent / "pyproject.toml").open("rb") as file:
+            patterns = tomllib.load(file)["tool"]["setuptools"]["package-data"]["searchkit"]
+        packaged = {path for pattern in patterns for path in package.glob(pattern)}
+        there = {path for path in (package / "encode" / "trained").rglob("*") if path.is_file()}
+        assert there <= packaged
+
+
+def test_a_known_base_is_the_one_that_was_trained_on_whoever_converted_it(shipped, tiny_model):
+    """Its file is pinned; what another version of a library notes beside it changes no vector."""
+    best = weights.resolve("best")
+    converted = language_models.BaseModel("smollm2-135m", tiny_model("llama"), "0" * 64)
+    assert best.fits(converted)
+    assert not best.fits(replace(converted, name="another"))
+    assert best.fits(replace(converted, name="another", hash=best.base_hash))
 
 
 @pytest.mark.parametrize("command", ["show", "verify", "export"])
