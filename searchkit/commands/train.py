@@ -132,7 +132,8 @@ def run(
         typer.Option(
             "--dim",
             min=1,
-            help="Train this many leading dimensions, too (Matryoshka); repeatable.",
+            help="Beside the whole vector, train this many leading dimensions to stand alone "
+            "(Matryoshka); repeatable.",
             show_default=False,
             **_LOSS,
         ),
@@ -165,8 +166,8 @@ def run(
     held_out: Annotated[
         list[str] | None,
         typer.Option(
-            help="Refuse pairs that ask what this labelled set asks, or any set in this folder; "
-            "<folder>@<split> for another split than test; repeatable.",
+            help="Refuse pairs whose query or positive this labelled set asks, or any set in this "
+            "folder; <folder>@<split> for another split than test; repeatable.",
             show_default=False,
             **_CHECKS,
         ),
@@ -273,12 +274,12 @@ def run(
         read = replace(read, notes=(*read.notes, *held.notes))
     else:
         say(
-            "no evaluation set is held out: scores on a set whose queries are among the pairs mean "
+            "no evaluation set is held out: scores on a set whose texts are among the pairs mean "
             "nothing; name it with --held-out"
         )
     for line in read.notes:
         say(line)
-    measure = scoring.validation(validate or (), sample=validate_sample, seed=seed)
+    validation = scoring.validation(validate or (), sample=validate_sample, seed=seed)
     on = calibration.device(device)
     count = steps or max(1, len(read.pairs) // batch_size)
     settings = loop.Settings(
@@ -314,6 +315,8 @@ def run(
     if teacher:
         taught, digest = open_teacher(teacher, places.evaluations() / "memories", device=device)
         taught_by = {"teacher": digest}
+    # Sets that only report may change; those that choose the step are part of the training.
+    chosen_by = {"validation": validation.facts} if validation and keep_best else {}
     with processes.group(on) as process:
         trainee = regimes.open_trainee(
             parsed,
@@ -332,9 +335,11 @@ def run(
                 output,
                 on_step=progress.step,
                 on_note=say,
-                validate=(lambda trainee: measure(trainee.encode)) if measure else None,
+                validate=(lambda trainee: validation.measure(trainee.encode))
+                if validation
+                else None,
                 teacher=taught,
-                facts={"regime": regime.value, **trainee.facts(), **taught_by},
+                facts={"regime": regime.value, **trainee.facts(), **taught_by, **chosen_by},
             )
     if process == 0:
         _show(output, result, trainee)

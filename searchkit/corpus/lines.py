@@ -75,8 +75,8 @@ def lines_of(text: str, source: str) -> Iterator[Line]:
             yield Line(source, number, content.removesuffix("\r"))
 
 
-def json_object(line: Line) -> dict[str, Any]:
-    """The JSON object that a line holds.
+def json_object(line: Line, example: str = '{"_id": "7", "text": "..."}') -> dict[str, Any]:
+    """The JSON object that a line holds; an error shows `example` as what is right.
 
     Raises:
         BadInput: the line is not JSON, or not an object.
@@ -86,13 +86,10 @@ def json_object(line: Line) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         why = error.msg if isinstance(error, json.JSONDecodeError) else error
         raise line.wrong(
-            f"not JSON ({why}), found {shown(line.text)}; "
-            'a line holds one object such as {"_id": "7", "text": "..."}'
+            f"not JSON ({why}), found {shown(line.text)}; a line holds one object such as {example}"
         ) from error
     if not isinstance(record, dict):
-        raise line.wrong(
-            f'found {shown(record)}; a line holds one object such as {{"_id": "7", "text": "..."}}'
-        )
+        raise line.wrong(f"found {shown(record)}; a line holds one object such as {example}")
     return record
 
 

@@ -146,14 +146,9 @@ class Embedder:
         self.calibrated_tokens_per_s: float | None = None
         depth, dim = shape_of(base)
         self._shared = self.variants[0]
-        longest = base.config.get("max_position_embeddings") or self._shared.max_tokens
-        if self._shared.max_tokens > longest:
-            raise BadInput(
-                f"max_tokens is {self._shared.max_tokens}, and {base.name} was trained on texts of "
-                f"at most {longest} tokens; lower --max-tokens"
-            )
         self.layers = layer_range(self._shared, depth)
         for variant in self.variants:
+            refuse_oversized(variant, base)
             refuse_other_base(variant, base)
         self._heads = [
             _Head(variant, base.hash, dim, self.layers, engine.device, allow_untrained)
@@ -375,11 +370,6 @@ class _Head:
     ) -> None:
         if not allow_untrained:
             refuse_untrained([variant])
-        if variant.dimension is not None and variant.dimension > dim:
-            raise BadInput(
-                f"{variant.name}: dimension {variant.dimension} is more than the {dim} that the "
-                f"base has"
-            )
         self.variant = variant
         self.dimension = variant.dimension or dim
         self.reads, pooling = _build(variant, dim, layers)
@@ -577,6 +567,26 @@ def layer_range(variant: Variant, depth: int) -> tuple[int, int]:
             f"{variant.base}"
         )
     return variant.first_layer, last
+
+
+def refuse_oversized(variant: Variant, base: BaseModel) -> None:
+    """Make sure that a base model can read texts as long, and give vectors as large, as wanted.
+
+    Raises:
+        BadInput: it cannot.
+    """
+    longest = base.config.get("max_position_embeddings") or variant.max_tokens
+    if variant.max_tokens > longest:
+        raise BadInput(
+            f"max_tokens is {variant.max_tokens}, and {base.name} was trained on texts of at most "
+            f"{longest} tokens; lower --max-tokens"
+        )
+    _, dim = shape_of(base)
+    if variant.dimension is not None and variant.dimension > dim:
+        raise BadInput(
+            f"{variant.name}: dimension {variant.dimension} is more than the {dim} that the base "
+            "has"
+        )
 
 
 def refuse_other_base(variant: Variant, base: BaseModel) -> None:

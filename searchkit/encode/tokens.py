@@ -25,13 +25,15 @@ _MASKS = ("<mask>", "[MASK]", "<|mask|>")
 class TokenisedText:
     """The ids of one text as the language model reads them, ending with EOS.
 
-    `instruction` counts the leading tokens that belong to the template and not to the text;
-    `truncated` says whether tokens of the text were cut off.
+    `instruction` counts the leading tokens that belong to the template and not to the text, and
+    `behind` those after the text, EOS among them; `truncated` says whether tokens of the text were
+    cut off.
     """
 
     ids: npt.NDArray[np.int64]
     instruction: int
     truncated: bool
+    behind: int = 1
 
 
 class TextTokenizer:
@@ -103,7 +105,7 @@ class TextTokenizer:
                     f"{name} is empty: it has nothing to embed; remove it or give it a text"
                 )
             whole = np.array([*prefix, *ids[:room], *suffix], dtype=np.int64)
-            results.append(TokenisedText(whole, len(prefix), len(ids) > room))
+            results.append(TokenisedText(whole, len(prefix), len(ids) > room, len(suffix)))
         return results
 
     @property

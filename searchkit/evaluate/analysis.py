@@ -364,8 +364,12 @@ def _too_few(pairs: Sequence[Pair], families: Sequence[FamilyPair]) -> Iterator[
     for measure in dict.fromkeys(pair.measure for pair in pairs):
         counts = [(pair.set, pair.items) for pair in pairs if pair.measure == measure]
         lines += _out_of_reach(counts, "items")
-    for task in dict.fromkeys(pair.task for pair in families):
-        counts = [(f"{task} over sets", pair.sets) for pair in families if pair.task == task]
+    for family in dict.fromkeys((pair.task, pair.measure) for pair in families):
+        counts = [
+            (f"{pair.task} over sets", pair.sets)
+            for pair in families
+            if (pair.task, pair.measure) == family
+        ]
         lines += _out_of_reach(counts, "sets")
     yield from dict.fromkeys(lines)  # measures with the same items say the same
 

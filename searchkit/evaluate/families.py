@@ -33,7 +33,7 @@ class FamilyPair:
             where sets agree, since the items' share counts twice (it held 99.9 % of simulated
             truths), and where they do not, about right from six sets on (three: 88 %).
         p: two-sided, of Wilcoxon's signed-rank test over the sets' differences; exact for up to 50.
-        holm_p, bh_p: `p`, corrected over all pairs of this task.
+        holm_p, bh_p: `p`, corrected over all pairs of this task and measure.
         least_p: the smallest p that so many sets can give.
     """
 
@@ -59,7 +59,8 @@ def over_sets(
     Args:
         results: see `analyse`.
         questions: by name, pairs of systems, each the first less the second. P-values are corrected
-            over the pairs of a question and task, so what else is asked does not move them.
+            over the pairs of a question, task and measure, so what else is asked does not move
+            them.
     """
     members = [
         Member.of(sample, sample.resample(results.resamples, results.seed))
@@ -138,7 +139,9 @@ def compare(
                     least_p=2.0 ** (1 - len(sets)),
                 )
             )
-    adjusted = significance.corrected([one.p for one in found], [one.task for one in found])
+    adjusted = significance.corrected(
+        [one.p for one in found], [(one.task, one.measure) for one in found]
+    )
     return [
         replace(one, holm_p=holm, bh_p=bh) for one, (holm, bh) in zip(found, adjusted, strict=True)
     ]

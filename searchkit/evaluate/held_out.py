@@ -1,12 +1,13 @@
 """Texts that training must not have seen: those that labelled sets ask with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from searchkit.corpus.collection import Collection
+from searchkit.corpus.labelled import ClassificationSet, PairSet, RerankingSet
 from searchkit.errors import BadInput
-from searchkit.evaluate.sets import open_one, texts_of
+from searchkit.evaluate.sets import EvaluationSet, open_one
 from searchkit.evaluate.suite import SetRow
 
 
@@ -15,7 +16,8 @@ class HeldOut:
     """What labelled sets ask.
 
     Attributes:
-        texts: those in the place of queries, by the name of the set.
+        texts: those in the place of queries, by the name of the set: the queries where something is
+            ranked for them, else all that there are, whichever of them a task or a sample draws.
         notes: what was passed over because it is no set with the split, a line each.
     """
 
@@ -65,11 +67,24 @@ def _queries(folder: Path, split: str) -> list[str] | str:
     """The texts, or why there are none: no set, or no such split."""
     try:
         opened = open_one(SetRow(source=str(folder), split=split))
-        if isinstance(opened, Collection):
-            return [query.text for query in opened.queries]
-        return [text for role, texts in texts_of(opened) if role == "query" for text in texts]
     except BadInput as error:
         return str(error)
+    return list(dict.fromkeys(_asked(opened)))
+
+
+def _asked(opened: EvaluationSet) -> Iterator[str]:
+    """All texts of a set that are in the place of queries."""
+    if isinstance(opened, Collection):
+        yield from (query.text for query in opened.queries)
+    elif isinstance(opened, RerankingSet):
+        yield from (one.query for one in opened.lists)
+    elif isinstance(opened, PairSet):
+        yield from (text for pair in opened.pairs for text in (pair.first, pair.second))
+    elif isinstance(opened, ClassificationSet):
+        # A few training texts are drawn anew for each seed: none of them may be known by heart.
+        yield from (one.text for one in (*opened.train, *opened.test))
+    else:
+        yield from (one.text for one in opened.texts)
 
 
 def _named(folders: Sequence[Path]) -> list[str]:

@@ -5,6 +5,7 @@ and no run: vectors come from a function, values by item go back.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from searchkit import catalog
@@ -23,6 +24,19 @@ _MEAN = "mean"
 
 Score = Callable[[Encode], dict[str, float]]
 """How one set is measured: an encoder to values by item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """How a variant in training is measured.
+
+    Attributes:
+        measure: see `figures`.
+        facts: the fingerprint of what is measured on, by name and split of the set; JSON.
+    """
+
+    measure: Callable[[Encode], dict[str, float]]
+    facts: Mapping[str, str]
 
 
 def open_measured(sets: Sequence[SetRow], seed: int) -> dict[str, tuple[EvaluationSet, str]]:
@@ -81,7 +95,7 @@ def _retrieval(collection: Collection, measure: str) -> Score:
 
 def validation(
     sources: Sequence[str], *, sample: int | None = None, seed: int = 0
-) -> Callable[[Encode], dict[str, float]] | None:
+) -> Validation | None:
     """How a variant in training is measured.
 
     Args:
@@ -91,7 +105,7 @@ def validation(
         seed: of the sample.
 
     Returns:
-        See `figures`; None if there are no sources.
+        None if there are no sources.
 
     Raises:
         BadInput: a source names no split; see also `open_measured` and `figures`.
@@ -103,7 +117,11 @@ def validation(
         if not at:
             raise BadInput(f"{source} names no split to validate on; write {source}@dev")
         rows.append(SetRow(source=folder, split=split, sample=sample))
-    return figures(open_measured(rows, seed), seed) if rows else None
+    if not rows:
+        return None
+    sets = open_measured(rows, seed)
+    facts = {f"{name}@{one.split}": one.fingerprint for name, (one, _) in sets.items()}
+    return Validation(figures(sets, seed), facts)
 
 
 def figures(

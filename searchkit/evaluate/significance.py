@@ -13,7 +13,7 @@ sciences (d, and the power of a paired test).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
@@ -355,7 +355,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in stats.false_discovery_control(p_values, method="bh")]
 
 
-def corrected(p_values: Sequence[float], families: Sequence[str]) -> list[tuple[float, float]]:
+def corrected(p_values: Sequence[float], families: Sequence[Hashable]) -> list[tuple[float, float]]:
     """Holm's and Benjamini and Hochberg's values, of each p-value among those of its own family.
 
     Args:
@@ -365,7 +365,7 @@ def corrected(p_values: Sequence[float], families: Sequence[str]) -> list[tuple[
     Returns:
         Both adjusted values of each comparison, in the same order.
     """
-    members: dict[str, list[int]] = {}
+    members: dict[Hashable, list[int]] = {}
     for place, family in enumerate(families):
         members.setdefault(family, []).append(place)
     found = [(1.0, 1.0)] * len(p_values)

@@ -1,7 +1,7 @@
 """That the trainings of a study differ in nothing but their design and seed.
 
 What decides a training's outcome is written down with its weights: settings, hashes of the data,
-which pairs were kept, and a hash of which pairs met in which batch, in order.
+which pairs were kept, a hash of which pairs met in which batch, in order, and what computed it.
 """
 
 import json
@@ -20,7 +20,7 @@ from searchkit.train.settings import Settings
 
 _OF_A_SEED = ("seed", "checkpoint_every")  # the second decides nothing
 _OF_LORA = ("rank", "alpha", "dropout")
-_OF_A_REGIME = ("regime", "lora", "arithmetic")
+_OF_A_REGIME = ("regime", "lora", "arithmetic", "device")
 _BY_CONTENT = ("label", "base", "weights")
 _DEFAULTS = json.loads(json.dumps(asdict(Settings(batch_size=2, steps=1))))  # as files have them
 
@@ -66,8 +66,14 @@ def recipe(row: Mapping[str, Any], base_hash: str, training: Mapping[str, Any]) 
 
 
 def computed(found: Weights) -> dict[str, Any]:
-    """The recipe of a training, and its arithmetic, which a machine may choose."""
-    return {**_made(found), "arithmetic": found.training["facts"]["arithmetic"]}
+    """The recipe of a training, and what computed it: arithmetic, kind of device, versions."""
+    training = found.training
+    return {
+        **_made(found),
+        "arithmetic": training["facts"]["arithmetic"],
+        "device": training.get("device", "cpu"),  # trainings that do not say were made on one
+        "versions": training["versions"],
+    }
 
 
 def refuse_other(folder: Path, variant: Variant, wanted: Mapping[str, Any]) -> None:
@@ -91,7 +97,7 @@ def refuse_other(folder: Path, variant: Variant, wanted: Mapping[str, Any]) -> N
 
 
 def refuse_unlike(trained: Sequence[Trained]) -> None:
-    """Refuse to compare trainings of unlike data, settings or order of batches.
+    """Refuse to compare trainings of unlike data, settings, order of batches, device or versions.
 
     Rows of different regimes may differ in what their regimes are, and those with other templates
     in the batches: templates lengthen texts, and batches are of like lengths.

@@ -10,7 +10,7 @@ pairs = [                      # as searchkit train takes them
     { path = "${DATA}/faq.jsonl.gz", licence = "CC0 1.0" },
     { path = "${DATA}/scifact@train", licence = "CC BY 4.0" },
 ]
-held_out = ["${DATA}"]         # no pair may ask what a set in here asks
+held_out = ["${DATA}"]         # no query or positive may be what a set in here asks
 drop_leaks = true              # leave such pairs out instead of refusing them
 regime = "lora"                # or "upper", "pooling"
 steps = 500

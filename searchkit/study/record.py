@@ -112,6 +112,8 @@ class Record:
 def record(study: Study, pairs: Pairs, trained: Sequence[Trained]) -> Record:
     """What there is to say once everything is trained."""
     usual = next(one for one in trained if one.row.name == study.baseline)
+    recipe = computed(usual.weights)
+    versions = recipe.pop("versions")  # the page has a line of them
     return Record(
         title=study.title,
         baseline=study.baseline,
@@ -124,8 +126,8 @@ def record(study: Study, pairs: Pairs, trained: Sequence[Trained]) -> Record:
         ],
         kept=len(pairs.pairs),
         notes=pairs.notes,
-        recipe=computed(usual.weights),
-        versions=usual.weights.training["versions"],
+        recipe=recipe,
+        versions=versions,
         trainings=[_training(one) for one in trained],
     )
 

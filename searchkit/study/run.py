@@ -21,7 +21,6 @@ from searchkit.evaluate.suite import Suite
 from searchkit.files import write_text
 from searchkit.search.build import Watcher
 from searchkit.study import page, record, training
-from searchkit.study.alike import refuse_unlike
 from searchkit.study.study import Study
 from searchkit.study.systems import origins, suite_of
 
@@ -47,7 +46,6 @@ def run(study: Study, folder: Path, *, command: str, device: str | None, watcher
     open_all(suite_of(study))  # for what it raises
     pairs = training.data(study, watcher.say)
     trained = training.train(study, pairs, folder / WEIGHTS, device=device, watcher=watcher)
-    refuse_unlike(trained)
     suite = suite_of(study, folder / WEIGHTS)
     suite = replace(suite, device=device or suite.device)
     _encode_in_turn(suite, watcher)

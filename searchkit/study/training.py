@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from searchkit import places
 from searchkit.corpus.notes import hashed
@@ -11,7 +12,7 @@ from searchkit.encode import calibration, language_models, weights
 from searchkit.encode.blocks import Progress
 from searchkit.evaluate import held_out, scoring
 from searchkit.search.build import Watcher
-from searchkit.study.alike import Trained, recipe, refuse_other
+from searchkit.study.alike import Trained, recipe, refuse_other, refuse_unlike
 from searchkit.study.study import Row, Study
 from searchkit.train import loop, regimes
 from searchkit.train import pairs as training_pairs
@@ -58,13 +59,20 @@ def train(
         All trainings, in that order.
 
     Raises:
-        BadInput: a finished training is of another study, or a row cannot be trained so.
+        BadInput: a finished training is of another study, or a row cannot be trained so, or two
+            trainings turn out unlike.
     """
     trainer = _Trainer(study, pairs, folder, device, watcher)
     todo = [(row, seed) for seed in study.seeds for row in study.rows]
     for row, seed in todo:
         trainer.refuse_other(row, seed)
-    return [trainer.trained(row, seed) for row, seed in todo]
+    trained: dict[str, Trained] = {}
+    # Finished ones first: what turns out unlike them is known after one training, not after all.
+    for row, seed in sorted(todo, key=lambda place: not trainer.has(*place)):
+        one = trainer.trained(row, seed)
+        trained[one.system] = one
+        refuse_unlike([*trained.values()])
+    return [trained[row.system(seed)] for row, seed in todo]
 
 
 class _Trainer:
@@ -80,20 +88,25 @@ class _Trainer:
         if training.teacher:
             memories = places.evaluations() / "memories"
             self._teacher, teacher_hash = open_teacher(training.teacher, memories, device=device)
-        measure = scoring.validation(training.validate, sample=training.validate_sample)
+        validation = scoring.validation(training.validate, sample=training.validate_sample)
         self._validate: loop.Validate | None = (
-            (lambda trainee: measure(trainee.encode)) if measure else None
+            (lambda trainee: validation.measure(trainee.encode)) if validation else None
         )
-        self._facts = {
+        self._facts: dict[str, Any] = {
             "pairs": hashed(pair.pair_id for pair in pairs.pairs),
             "from_layer": study.training.lora.first_layer,
             "teacher": teacher_hash,
         }
+        if validation and training.settings.keep_best:  # else it decides nothing
+            self._facts["validation"] = validation.facts
+
+    def has(self, row: Row, seed: int) -> bool:
+        """Whether a training is finished."""
+        return weights.knows(str(self._folder / row.system(seed)))
 
     def refuse_other(self, row: Row, seed: int) -> None:
         """Refuse a training that is finished and would come out otherwise now."""
-        place = self._folder / row.system(seed)
-        if not weights.knows(str(place)):
+        if not self.has(row, seed):
             return
         training = {
             "settings": asdict(self._training.settings),
@@ -106,12 +119,13 @@ class _Trainer:
         }
         variant = replace(row.variant, seed=seed)
         base = language_models.resolve(variant.base)
-        refuse_other(place, variant, recipe(variant.to_row(), base.hash, training))
+        wanted = recipe(variant.to_row(), base.hash, training)
+        refuse_other(self._folder / row.system(seed), variant, wanted)
 
     def trained(self, row: Row, seed: int) -> Trained:
         """The training of a row with a seed, made now if it is not finished."""
         place = self._folder / row.system(seed)
-        if not weights.knows(str(place)):
+        if not self.has(row, seed):
             self._watcher.enter(f"training {row.system(seed)}")
             self._train(row, seed, place)
         return Trained(row, seed, weights.resolve(str(place)))

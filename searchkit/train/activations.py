@@ -14,7 +14,8 @@ batch is in memory.
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -37,21 +38,6 @@ from searchkit.encode.variant import Variant
 from searchkit.errors import SearchkitError
 
 Rows = npt.NDArray[Any]
-
-
-def size_bytes(
-    tokens: int, dim: int, dtype: torch.dtype, *, texts: int = 0, layers: int = 0
-) -> int:
-    """The disk that states take, but for some hundred bytes a text and block.
-
-    Args:
-        tokens: of all texts, each text counted once.
-        dim: D, of a state.
-        dtype: in which they are computed, and kept.
-        texts: how many, where the pooling reads a summary of each layer.
-        layers: the frozen layers whose summaries it reads.
-    """
-    return (tokens + texts * layers) * dim * dtype.itemsize
 
 
 class Activations:
@@ -85,16 +71,41 @@ class Activations:
         device: torch.device,
     ) -> None:
         self.layer = layer
+        self._first_read = variant.first_layer
         # Whatever a pooling reads, these layers are the same.
         self._variant = dataclasses.replace(variant, first_layer=1, last_layer=layer)
         self._base, self._name, self._dtype, self._device = base, engine, dtype, device
         words = (base.hash, variant.attention, str(layer), engine, str(dtype))
-        self._folder = folder / key_of(*(word.encode() for word in words))
-        self._slots = {name: _Slot(self._folder / name) for name in (LAST_TOKENS, *PER_LAYER)}
+        self.folder = folder / key_of(*(word.encode() for word in words))
+        self._slots = {name: _Slot(self.folder / name) for name in (LAST_TOKENS, *PER_LAYER)}
         if device.type == "cpu" and dtype == torch.float32:
             # It holds for the whole process: the upper layers must not depend on whether the
             # lower ones, which do the same, had to be loaded.
             quicken_float32()
+
+    @property
+    def free_bytes(self) -> int:
+        """What the disk has left where activations are kept."""
+        there = next(one for one in (self.folder, *self.folder.parents) if one.exists())
+        return shutil.disk_usage(there).free
+
+    def missing_bytes(self, texts: Sequence[TokenisedText], reads: str) -> int:
+        """The disk that what is not kept of texts will take, but for some hundred bytes a text.
+
+        Args:
+            texts: any; one that comes twice counts once.
+            reads: what the pooling reads; see `encode.states`.
+        """
+        missing = 0
+        summarised = reads in PER_LAYER and self._first_read <= self.layer
+        for slot in (LAST_TOKENS, reads) if summarised else (LAST_TOKENS,):
+            rows = {
+                self._key(slot, text): len(text.ids) if slot == LAST_TOKENS else self.layer
+                for text in texts
+            }
+            missing += sum(rows[key] for key in self._slots[slot].unknown(rows))
+        _, dim = embedder.shape_of(self._base)
+        return missing * dim * self._dtype.itemsize
 
     def read(self, texts: Sequence[TokenisedText], reader: Reader) -> Tensor:
         """The states of all tokens behind the deepest frozen layer, one text after the other.
@@ -183,6 +194,11 @@ class _Slot:
         if not self._places.keys() >= set(keys):
             self._look()
         return {key: rows for key in set(keys) if (rows := self._rows(key)) is not None}
+
+    def unknown(self, keys: Iterable[str]) -> set[str]:
+        """The keys of which no block has rows; whether these are whole is not looked at."""
+        self._look()
+        return set(keys) - self._places.keys()
 
     def add(self, rows: Mapping[str, Rows]) -> None:
         """Keep the rows of texts by their keys; a killed process leaves all of them or none.

@@ -2,7 +2,7 @@
 
     step-000120/step.json                what the run is made of, and the hashes of the other files
     step-000120/parameters.safetensors   what is trained, float32
-    step-000120/moments.safetensors      the optimiser's running averages
+    step-000120/moments.safetensors      the optimiser's running averages and counts
     step-000120/best.safetensors         the parameters that validated best so far, if any did
 
 A folder is written under another name, flushed to the disk and renamed, so a kill at any moment
@@ -28,6 +28,7 @@ from searchkit.errors import BadInput, CorruptFile
 _FACTS = "step.json"
 _PLACE = re.compile(r"step-(\d{6,})").fullmatch
 _KEPT = 2
+_FORMAT = 2  # with the optimiser's counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A run after `step` steps: parameters and the optimiser's running averages by name."""
+    """A run after `step` steps: parameters and the optimiser's state of each by name."""
 
     step: int
     parameters: Mapping[str, Tensor]
@@ -71,7 +72,13 @@ def save(folder: Path, checkpoint: Checkpoint, identity: Mapping[str, Any]) -> N
         path = draft / f"{name}.safetensors"
         save_file({key: one.detach().cpu().contiguous() for key, one in named.items()}, path)
         hashes[path.name] = files.blake3_of(path)
-    facts = {"step": checkpoint.step, "identity": identity, "best": best, "files": hashes}
+    facts = {
+        "format": _FORMAT,
+        "step": checkpoint.step,
+        "identity": identity,
+        "best": best,
+        "files": hashes,
+    }
     text = json.dumps({**facts, "blake3": _seal(facts)}, indent=1, allow_nan=False)
     (draft / _FACTS).write_text(text + "\n", encoding="utf-8")
     files.sync_tree(draft)
@@ -102,7 +109,8 @@ def newest(folder: Path, identity: Mapping[str, Any]) -> tuple[Checkpoint | None
         except CorruptFile as fault:
             notes.append(str(fault))
             continue
-        if differing := differences(facts["identity"], identity):
+        made = {"format": facts.get("format", 1), **facts["identity"]}
+        if differing := differences(made, {"format": _FORMAT, **identity}):
             raise BadInput(
                 f"{place} was made with {'; '.join(differing)}; take that back to go on with it,"
                 " or train into another folder"

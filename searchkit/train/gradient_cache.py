@@ -2,8 +2,8 @@
 
 The loss needs the vectors of all texts at once, but not their graphs. So texts are encoded without
 a graph, the loss gives each vector its gradient, and texts are encoded again, a chunk at a time
-with a graph, to carry that gradient on to the weights. Source: Gao et al. 2021, GradCache,
-arXiv:2101.06983.
+with a graph, to carry that gradient on to the weights. Of the last chunk the graph is kept instead,
+as there is room for one. Source: Gao et al. 2021, GradCache, arXiv:2101.06983.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -81,10 +81,12 @@ def accumulate(
 
     mine = range(rank, len(chunks), processes)  # never empty: each kind has over processes / 2
     with torch.no_grad():
-        own = [encoded(number) for number in mine]
+        own = [encoded(number) for number in mine[:-1]]
+    last = encoded(mine[-1])
+    own.append(last.detach())
     if processes > 1:
-        _refuse_differing((len(queries), len(passages), chunk, seed), own[0].device)
-    vectors = own[0].new_zeros(len(texts), own[0].shape[1])
+        _refuse_differing((len(queries), len(passages), chunk, seed), last.device)
+    vectors = last.new_zeros(len(texts), last.shape[1])
     for number, part in zip(mine, own, strict=True):
         vectors[chunks[number]] = part
     if processes > 1:
@@ -94,7 +96,8 @@ def accumulate(
     # Every process finds every vector's gradient; the objective's own weights get theirs in one.
     outcome.loss.backward(inputs=None if rank == 0 else [vectors])
     assert vectors.grad is not None
-    for number in mine:
+    last.backward(vectors.grad[chunks[mine[-1]]])  # before another graph joins it
+    for number in mine[:-1]:
         encoded(number).backward(vectors.grad[chunks[number]])
     return Outcome(outcome.loss.detach(), outcome.accuracy)
 

@@ -5,7 +5,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -106,10 +105,11 @@ class Learner:
             TrainingFailed: the loss or the gradient is not finite; no parameter was moved.
         """
         start = time.perf_counter()
-        self._optimiser.zero_gradients()
         if step <= self._settings.masked_steps:
+            self._optimiser.drop_gradients()  # pooling and temperature wait for the steps of pairs
             outcome, tokens = self._fill(pairs, step)
         else:
+            self._optimiser.zero_gradients()
             outcome, tokens = self._match(pairs, step)
         temperature = self.temperature
         sum_gradients(self.parameters.values())
@@ -178,12 +178,10 @@ class Learner:
         """What the optimiser remembers, after a step or more; not copies."""
         return self._optimiser.moments()
 
-    def restore(
-        self, parameters: Mapping[str, Tensor], moments: Mapping[str, Tensor], step: int
-    ) -> None:
-        """Go on from the parameters and moments after `step` steps."""
+    def restore(self, parameters: Mapping[str, Tensor], moments: Mapping[str, Tensor]) -> None:
+        """Go on from parameters and moments."""
         self.put(parameters)
-        self._optimiser.restore(moments, step)
+        self._optimiser.restore(moments)
 
     def put(self, parameters: Mapping[str, Tensor]) -> None:
         """Give the parameters other values, by name."""
@@ -227,7 +225,11 @@ class Learner:
             share = settings.distillation
             return Outcome((1 - share) * outcome.loss + share * apart, outcome.accuracy)
 
-        return partial(nested, of, dims=settings.dims) if settings.dims else of
+        def whole_and_leading(queries: Tensor, passages: Tensor) -> Outcome:
+            sizes = dict.fromkeys((queries.shape[1], *settings.dims))
+            return nested(of, queries, passages, dims=[*sizes])
+
+        return whole_and_leading if settings.dims else of
 
     def _taught(
         self, queries: Sequence[str], passages: Sequence[str]

@@ -22,13 +22,15 @@ from torch import distributed
 
 from searchkit import __version__
 from searchkit.corpus.notes import hashed, note
+from searchkit.encode.embedder import Role
+from searchkit.encode.tokens import TokenisedText
 from searchkit.errors import BadInput, SearchkitError, TrainingFailed
 from searchkit.records import Pair
 from searchkit.train import batches, checkpoint, history
 from searchkit.train.batches import Batch
 from searchkit.train.checkpoint import Best, Checkpoint
 from searchkit.train.history import History
-from searchkit.train.learner import Learner, Step, Teacher, known_answers
+from searchkit.train.learner import Learner, Step, Teacher, hard_negatives, known_answers
 from searchkit.train.pairs import Pairs
 from searchkit.train.settings import Settings
 from searchkit.train.trainee import Trainee
@@ -95,7 +97,8 @@ def train(
             before the first step. A validation without the figure that `keep_best` names.
         CorruptFile: no checkpoint is whole, or the history is not.
         EmptyText: a text without any token.
-        SearchkitError: another process trains into `folder`.
+        SearchkitError: another process trains into `folder`, or the disk has no room for what a
+            trainee keeps.
         TrainingFailed: a loss or gradient that is not finite; the last checkpoint stays.
     """
     facts = facts or {}
@@ -108,12 +111,13 @@ def train(
         found, notes = checkpoint.newest(folder / _CHECKPOINTS, identity)
         start = found.step if found else 0
         if found:
-            learner.restore(found.parameters, found.moments, found.step)
+            learner.restore(found.parameters, found.moments)
         learner.share()
         plan = _plan(trainee, pairs.pairs, settings)
+        room = trainee.room(_texts(trainee, pairs.pairs, plan, settings))
         record = None
         if _rank() == 0:
-            for line in (*notes, *_notes(pairs.pairs, plan, settings)):
+            for line in (*notes, *_notes(pairs.pairs, plan, settings), *room):
                 on_note(line)
             log = held.enter_context(History(folder / history.NAME, start))
             record = _Record(
@@ -263,6 +267,23 @@ def _plan(trainee: Trainee, pairs: Sequence[Pair], settings: Settings) -> list[B
     )
 
 
+def _texts(
+    trainee: Trainee, pairs: Sequence[Pair], plan: Sequence[Batch], settings: Settings
+) -> Iterator[list[TokenisedText]]:
+    """The texts of all steps, each once, in blocks."""
+    texts: dict[Role, dict[str, None]] = {"query": {}, "passage": {}}
+    for step, rows in enumerate(plan, 1):
+        batch = [pairs[row] for row in rows]
+        texts["query"].update(dict.fromkeys(pair.query for pair in batch))
+        texts["passage"].update(dict.fromkeys(pair.positive for pair in batch))
+        drawn = hard_negatives(batch, settings.negatives, seed=settings.seed, step=step)
+        texts["passage"].update(dict.fromkeys(drawn))
+    for role, found in texts.items():
+        distinct = list(found)
+        for start in range(0, len(distinct), _TOKENISED_AT_ONCE):
+            yield trainee.prepare(distinct[start : start + _TOKENISED_AT_ONCE], role)
+
+
 def _notes(pairs: Sequence[Pair], plan: Sequence[Batch], settings: Settings) -> tuple[str, ...]:
     """What training makes no use of, though it was given."""
     short = [pair.pair_id for pair in pairs if len(pair.negatives) < settings.negatives]
@@ -308,6 +329,7 @@ def _training(
         "step": _chosen(rows, settings)[0],
         "temperature": learner.temperature,
         "validation": [row for row in rows if "validation" in row],
+        "device": next(iter(learner.parameters.values())).device.type,
         "versions": {
             "searchkit": __version__,
             **{name: version(name) for name in ("numpy", "tokenizers", "torch", "transformers")},

@@ -60,7 +60,7 @@ def mask(texts: Sequence[TokenisedText], mask_id: int, *, seed: int, step: int) 
     draw = np.random.default_rng((seed, step))
     gapped, before, tokens = [], [], []
     for text in texts:
-        can = np.arange(max(1, text.instruction), len(text.ids) - 1)
+        can = np.arange(max(1, text.instruction), len(text.ids) - text.behind)
         wanted = min(len(can), max(1, round(SHARE * len(can))))
         gaps = np.sort(draw.permutation(can)[:wanted])
         ids = text.ids.copy()

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-_AVERAGES = ("exp_avg", "exp_avg_sq")  # torch's names: of the gradients and of their squares
+# torch's names: updates so far, and running averages of the gradients and of their squares.
+_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
 def scheduled(step: int, *, peak: float, warm_up: int, steps: int) -> float:
@@ -28,7 +29,7 @@ def scheduled(step: int, *, peak: float, warm_up: int, steps: int) -> float:
 
 
 class Optimiser:
-    """AdamW over parameters by name; all that it remembers is their moments.
+    """AdamW over parameters by name; all that it remembers is its state of each.
 
     Weights of two dimensions and more decay. Norms, biases and single numbers (a temperature) do
     not: zero is no value that they should be drawn to.
@@ -60,13 +61,22 @@ class Optimiser:
         """Set every gradient to zeros.
 
         Not to None: AdamW would pass over a parameter that a batch does not reach, or not, by what
-        came before, and a resumed run would differ from an unbroken one.
+        came before, and a resumed run would differ from an unbroken one. See `drop_gradients`.
         """
         for parameter in self._parameters.values():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             else:
                 parameter.grad.zero_()
+
+    def drop_gradients(self) -> None:
+        """Leave every parameter without a gradient until one reaches it.
+
+        Steps that never reach a parameter then leave it as it is, and do not count as its updates:
+        corrected for updates by zeros, AdamW's first real one would be three times the rate.
+        """
+        for parameter in self._parameters.values():
+            parameter.grad = None
 
     def clip(self) -> float:
         """Scale the gradients down to the norm that is allowed.
@@ -78,27 +88,26 @@ class Optimiser:
         return float(nn.utils.clip_grad_norm_(gradients, self._clip))
 
     def update(self, learning_rate: float) -> None:
-        """Move every parameter against its gradient."""
+        """Move every parameter that has a gradient against it."""
         for group in self._adamw.param_groups:
             group["lr"] = learning_rate
         self._adamw.step()
 
     def moments(self) -> dict[str, Tensor]:
-        """The running averages after a step or more, as `restore` takes them; not copies."""
+        """The state of each parameter that was ever moved, as `restore` takes it; not copies."""
         return {
-            f"{name}.{average}": self._adamw.state[parameter][average]
+            f"{name}.{part}": self._adamw.state[parameter][part]
             for name, parameter in self._parameters.items()
-            for average in _AVERAGES
+            if parameter in self._adamw.state
+            for part in _STATE
         }
 
-    def restore(self, moments: Mapping[str, Tensor], step: int) -> None:
-        """Go on from the moments of an optimiser over the same parameters, after `step` steps."""
+    def restore(self, moments: Mapping[str, Tensor]) -> None:
+        """Go on from the moments of an optimiser over the same parameters."""
         state = self._adamw.state_dict()
         state["state"] = {
-            place: {
-                "step": torch.tensor(float(step)),
-                **{average: moments[f"{name}.{average}"] for average in _AVERAGES},
-            }
+            place: {part: moments[f"{name}.{part}"] for part in _STATE}
             for place, name in enumerate(self._parameters)
+            if f"{name}.{_STATE[0]}" in moments
         }
         self._adamw.load_state_dict(state)

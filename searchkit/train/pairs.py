@@ -8,7 +8,7 @@ A line of a file is an object with `query` and `positive`, and may have `source`
 import heapq
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from searchkit.files import blake3_of
 from searchkit.records import Pair
 
 _FIELDS = frozenset({"query", "positive", "source", "negatives"})
+_EXAMPLE = '{"query": "...", "positive": "..."}'
 _NO_LETTER = re.compile(r"[\W_]+")
 _ASCII = {code: chr(code).lower() if chr(code).isalnum() else None for code in range(128)}
 
@@ -127,63 +128,73 @@ def read(paths: Sequence[str], *, at_most: int | None = None, seed: int = 0) -> 
 
 
 def refuse_leaks(pairs: Pairs, held_out: Mapping[str, Iterable[str]]) -> None:
-    """Refuse pairs whose query is one of an evaluation set, as `comparable` compares them.
+    """Refuse pairs with a text that an evaluation set asks with, as `comparable` compares them.
+
+    Both the query and the positive are looked at: a loss that goes both ways learns from either,
+    and what is held out may be sentences and titles as well as questions.
 
     Args:
         pairs: to be trained on.
-        held_out: by the name of an evaluation set, the texts of its queries.
+        held_out: by the name of an evaluation set, the texts that it asks with.
 
     Raises:
         BadInput: there are such pairs; it names the first, the sets, and how many each has.
     """
     if leaks := _leaks(pairs, held_out):
-        pair, name = leaks[0]
-        counts = Counter(name for _, name in leaks)
+        pair_id, text, name = leaks[0]
+        counts = Counter(name for _, _, name in leaks)
         listed = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         raise BadInput(
-            f"{pair.pair_id}: {shown(pair.query)} is a query of the evaluation set {name}, too "
-            f"(pairs with such a query: {listed}); drop them with --drop-leaks, or evaluate on "
-            "other sets"
+            f"{pair_id}: {shown(text)} is asked by the evaluation set {name}, too (pairs with such "
+            f"a query or positive: {listed}); drop them with --drop-leaks, or evaluate on other "
+            "sets"
         )
 
 
 def without_leaks(pairs: Pairs, held_out: Mapping[str, Iterable[str]]) -> Pairs:
     """The pairs that `refuse_leaks` has nothing against; `notes` name the others."""
-    leaking = {pair.pair_id for pair, _ in _leaks(pairs, held_out)}
+    leaking = {pair_id for pair_id, _, _ in _leaks(pairs, held_out)}
     kept = tuple(pair for pair in pairs.pairs if pair.pair_id not in leaking)
-    notes = note("pairs that ask what an evaluation set asks", sorted(leaking), "dropped")
+    notes = note("pairs whose query or positive an evaluation set asks", sorted(leaking), "dropped")
     return replace(pairs, pairs=kept, notes=(*pairs.notes, *notes))
 
 
 def hold_out(pairs: Pairs, held_out: Mapping[str, Sequence[str]], *, drop: bool) -> Pairs:
-    """Pairs that ask nothing that evaluation sets ask; `notes` say that they do not.
+    """Pairs without the texts that evaluation sets ask with; `notes` say that there are none.
 
     Args:
         pairs: to be trained on.
-        held_out: by the name of an evaluation set, the texts of its queries.
-        drop: leave such pairs out instead of refusing them.
+        held_out: by the name of an evaluation set, the texts that it asks with.
+        drop: leave pairs with such texts out instead of refusing them.
 
     Raises:
         BadInput: see `refuse_leaks`.
     """
     if drop:
         pairs = without_leaks(pairs, held_out)
-    refuse_leaks(pairs, held_out)
+    else:
+        refuse_leaks(pairs, held_out)
     total = sum(map(len, held_out.values()))
-    said = f"none of the {total:,} texts asked by {', '.join(held_out)} is among the pairs"
+    said = (
+        f"none of the {total:,} texts asked by {', '.join(held_out)} is the query or positive of a "
+        "pair"
+    )
     return replace(pairs, notes=(*pairs.notes, said))
 
 
-def _leaks(pairs: Pairs, held_out: Mapping[str, Iterable[str]]) -> list[tuple[Pair, str]]:
-    """Pairs whose query is one of a set, with the set's name, in the order of the pairs."""
-    asked = {name: {comparable(query) for query in queries} for name, queries in held_out.items()}
-    return [
-        (pair, name)
+def _leaks(pairs: Pairs, held_out: Mapping[str, Iterable[str]]) -> list[tuple[str, str, str]]:
+    """Ids of pairs with a text of a set, that text, and the set's name: each pair and set once."""
+    asking: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for name, texts in held_out.items():
+        for text in texts:
+            asking[comparable(text)][name] = None
+    found = {
+        (pair.pair_id, name): text
         for pair in pairs.pairs
-        for query in [comparable(pair.query)]
-        for name, queries in asked.items()
-        if query in queries
-    ]
+        for text in (pair.positive, pair.query)  # the query is what is told, where both are asked
+        for name in asking.get(comparable(text), ())
+    }
+    return [(pair_id, text, name) for (pair_id, name), text in found.items()]
 
 
 def comparable(text: str) -> str:
@@ -232,11 +243,11 @@ def _of_file(name: str, path: Path) -> _Content:
     pairs = []
     not_read: Counter[str] = Counter()
     for line in lines(path):
-        record = json_object(line)
+        record = json_object(line, _EXAMPLE)
         pairs.append(_pair(f"{name}:{line.number}", line, record, stem))
         not_read.update(record.keys() - _FIELDS)
     if not pairs:
-        raise BadInput(f'{path} holds no pairs; a line is {{"query": "...", "positive": "..."}}')
+        raise BadInput(f"{path} holds no pairs; a line is {_EXAMPLE}")
     return _Content(pairs, blake3_of(path), note(f"{name}: fields", sorted(not_read), "not read"))
 
 

@@ -24,7 +24,8 @@ class Settings:
         negatives: hard negatives of each pair that a batch takes in; fewer where it has fewer.
         mixed: whether a batch may hold pairs of several sources.
         chunk: texts that are encoded with a graph at a time; bounds the memory.
-        dims: leading dimensions over which the loss is averaged (Matryoshka); () for the whole.
+        dims: leading dimensions that are to stand alone, too (Matryoshka): the loss is the mean of
+            the whole vectors' and of theirs. () for the whole alone.
         masked_steps: the first so many of the steps guess masked tokens in the place of passages;
             see `train.masked`.
         distillation: the weight of the teacher's part of the loss, from 0 to 1.

@@ -4,7 +4,7 @@ Three regimes differ in what is trained. Additions to every layer, or to the upp
 an engine of train/engines; a base that stays as it is gives states that were computed once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from searchkit.encode.language_models import BaseModel
 from searchkit.encode.states import LAST_TOKENS, Reader
 from searchkit.encode.tokens import TokenisedText
 from searchkit.encode.variant import ATTENTION, Variant
-from searchkit.errors import BadInput
+from searchkit.errors import BadInput, SearchkitError
 from searchkit.train import masked
 from searchkit.train.activations import Activations
 from searchkit.train.lora import Factors, Lora
@@ -60,6 +60,7 @@ class Trainee:
     def __init__(
         self, variant: Variant, base: BaseModel, states: States, lora: Lora | None
     ) -> None:
+        embedder.refuse_oversized(variant, base)
         self.variant, self.base = variant, base
         self._states, self._lora = states, lora
         self._tokenizer = tokens.TextTokenizer(base.folder, base.config)
@@ -120,6 +121,30 @@ class Trainee:
         if found is None:
             raise ValueError("no texts to encode")
         return found
+
+    def room(self, blocks: Iterable[Sequence[TokenisedText]]) -> tuple[str, ...]:
+        """What keeping the states of texts will take of the disk, in a line; none if it is nothing.
+
+        Args:
+            blocks: of texts, looked at only where states are kept.
+
+        Raises:
+            SearchkitError: the disk has less.
+        """
+        kept = self._states.activations if isinstance(self._states, Adapted) else None
+        if kept is None:
+            return ()
+        needed = sum(kept.missing_bytes(texts, self._reads) for texts in blocks)
+        free = kept.free_bytes
+        there = f"{needed / 1e9:,.1f} GB in {kept.folder}, which has {free / 1e9:,.1f} GB free"
+        if needed > free:
+            raise SearchkitError(
+                f"what the layers below the additions make of all texts takes {there}; make room "
+                "there, or train all layers, for which nothing is kept"
+            )
+        if not needed:
+            return ()
+        return (f"what the layers below the additions make of all texts is kept: {there}",)
 
     def token_states(self, texts: Sequence[TokenisedText]) -> Tensor:
         """The last layer's states of all tokens, (S, D), one text after the other.

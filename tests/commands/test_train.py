@@ -98,7 +98,8 @@ def test_a_query_of_an_evaluation_set_is_named_before_the_first_step(
     assert not (tmp_path / "mine" / "history.jsonl").exists()
     done = searchkit(*arguments, "--drop-leaks", "--steps", 1)
     assert done.code == 0, done.err
-    assert "pairs that ask what an evaluation set asks: 1 (faq.jsonl:41); dropped" in done.err
+    dropped = "pairs whose query or positive an evaluation set asks: 1 (faq.jsonl:41); dropped"
+    assert dropped in done.err
 
 
 def test_validation_is_told_and_the_best_step_is_kept(trained, toy, tmp_path):
@@ -109,6 +110,20 @@ def test_validation_is_told_and_the_best_step_is_kept(trained, toy, tmp_path):
     best = max(figures, key=lambda row: row["validation"]["mean"])["step"]
     assert f"of step {best}" in done.out
     assert "step 3: toy" in done.out
+
+
+@pytest.mark.parametrize("choosing", [True, False])
+def test_sets_that_choose_the_step_are_part_of_a_training(choosing, trained, tmp_path):
+    file = tmp_path / "likeness" / "dev.tsv"
+    file.parent.mkdir()
+    rows = [f"{word} one\t{word} two\t{place}" for place, word in enumerate(WORDS)]
+    file.write_text("\n".join(["sentence1\tsentence2\tscore", *rows, ""]), "utf-8")
+    options = ["--validate", f"{file.parent}@dev", *(["--keep-best"] if choosing else [])]
+    assert trained(*options).code == 0
+    file.write_text(file.read_text("utf-8") + "another\tpair\t3\n", "utf-8")
+    again = trained(*options)
+    assert again.code == int(choosing), again.err
+    assert ("was made with facts.validation.likeness@dev " in again.err) == choosing
 
 
 def test_an_interrupted_training_goes_on(trained, faq, tmp_path, tiny_model):

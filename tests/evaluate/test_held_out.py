@@ -1,9 +1,12 @@
 """Texts that training must not have seen."""
 
+import json
+
 import pytest
 
 from searchkit.errors import BadInput
 from searchkit.evaluate import held_out
+from searchkit.evaluate.tasks import clustering
 
 
 def write(folder, name, lines):
@@ -42,6 +45,23 @@ def test_a_folder_of_sets_stands_for_all_of_them(data):
     found = held_out.queries([str(data)])
     assert set(found.texts) == {"toy", "pairs"}
     assert set(found.texts["pairs"]) == {"one", "two", "three", "four", "five"}
+
+
+def test_all_texts_are_held_out_and_not_those_that_a_score_would_draw(tmp_path):
+    """Of each of these, a task scores a part; a sample, or another seed, another part."""
+    titles = [f"title {number}" for number in range(clustering.POOL + 100)]
+    rows = [f"{title}\t{place % 2}" for place, title in enumerate(titles)]
+    write(tmp_path / "grouped", "test.tsv", ["text\tlabel", *rows])
+    shots = [f"shot {number}" for number in range(100)]
+    rows = [f"{shot}\t{place % 2}" for place, shot in enumerate(shots)]
+    write(tmp_path / "intents", "train.tsv", ["text\tlabel", *rows])
+    write(tmp_path / "intents", "test.tsv", ["text\tlabel", "one\t0", "two\t1"])
+    ranked = {"query": "which?", "positive": ["this"], "negative": ["that"]}
+    write(tmp_path / "ranked", "test.jsonl", [json.dumps(ranked)])
+    found = held_out.queries([str(tmp_path)]).texts
+    assert set(found["grouped"]) == set(titles)
+    assert set(found["intents"]) == {*shots, "one", "two"}
+    assert found["ranked"] == ["which?"]
 
 
 def test_what_is_passed_over_is_told(data):

@@ -31,5 +31,18 @@ def test_a_split_must_be_named(likeness):
         scoring.validation([source])
 
 
+def test_what_is_measured_on_is_known_by_its_content(likeness, tmp_path):
+    source = likeness("pairs")
+    whole = scoring.validation([source]).facts
+    assert list(whole) == ["pairs@dev"]
+    assert scoring.validation([source]).facts == whole
+    sampled = scoring.validation([source], sample=4).facts
+    assert list(sampled) == ["pairs-4@dev"]
+    assert sampled != scoring.validation([source], sample=4, seed=1).facts
+    with (tmp_path / "pairs" / "dev.tsv").open("a", encoding="utf-8") as file:
+        file.write("another\tone\t3\n")
+    assert scoring.validation([source]).facts != whole
+
+
 def test_without_sets_there_is_nothing_to_measure():
     assert scoring.validation([]) is None

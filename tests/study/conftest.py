@@ -234,7 +234,9 @@ def recorded() -> Callable[..., Record]:
             untrained={name: f"{name}-untrained" for name in untrained},
             sources=[Source(name="faq.jsonl", blake3="b" * 64, pairs=40, licence="CC0 1.0")],
             kept=39,
-            notes=["pairs that ask what an evaluation set asks: 1 (faq.jsonl:3); dropped"],
+            notes=[
+                "pairs whose query or positive an evaluation set asks: 1 (faq.jsonl:3); dropped"
+            ],
             recipe={"settings": {"steps": 4, "dims": []}, "files": {"faq.jsonl": "b" * 64}},
             versions={"torch": "2.0"},
             trainings=[

@@ -22,6 +22,8 @@ TRAINING = {
     },
     "files": [{"name": "faq.jsonl", "blake3": "bb", "pairs": 40}],
     "batches": "cc",
+    "device": "cpu",
+    "versions": {"searchkit": "0.1.0", "torch": "2.0"},
 }
 POOLING = {"facts.regime": "pooling", "facts.lora": None}
 
@@ -73,6 +75,8 @@ def test_rows_and_seeds_of_one_recipe_are_alike(trained):
         ({"facts.lora.rank": 3}, "lora.rank 3, not 2"),
         ({"facts.arithmetic.dtype": "bfloat16"}, "arithmetic.dtype bfloat16, not float32"),
         ({"batches": "other"}, "other batches"),
+        ({"device": "cuda"}, "device cuda, not cpu"),
+        ({"versions.torch": "3.0"}, r"versions\.torch 3\.0, not 2\.0"),
     ],
 )
 def test_what_differs_is_named(trained, changed, said):
@@ -111,6 +115,14 @@ def test_templates_may_change_the_batches(trained):
     same = trained("c", changed={"batches": "third"}, query_template="Query: {text}")
     with pytest.raises(BadInput, match=r"^c-0 was trained unlike b-0: with other batches"):
         refuse_unlike([trained("a"), prompted, same])
+
+
+def test_other_versions_are_no_reason_to_train_again(trained):
+    """What is finished is compared by its recipe, and with its like by what computed it, too."""
+    one = trained("a", changed={"versions.torch": "1.0", "device": "cuda"})
+    wanted = recipe(one.weights.row, one.weights.base_hash, TRAINING)
+    refuse_other(one.weights.folder, one.row.variant, wanted)
+    refuse_unlike([one])
 
 
 def test_weights_of_another_design_are_refused(trained, tmp_path):

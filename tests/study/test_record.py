@@ -73,6 +73,8 @@ def recorded(tmp_path):
 def test_trainings_have_in_common_what_the_baseline_has(recorded):
     assert recorded.recipe["regime"] == "pooling"
     assert recorded.recipe["arithmetic"] == {"engine": "that of a", "dtype": "float32"}
+    assert recorded.recipe["device"] == "cpu"
+    assert recorded.versions == {"torch": "2.0"} and "versions" not in recorded.recipe
     assert [row.deviations for row in recorded.rows] == [(), ("regime upper",)]
 
 

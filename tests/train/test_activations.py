@@ -1,5 +1,7 @@
 """States of the layers below the additions are computed once a text, and change nothing."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from searchkit.encode import embedder, language_models
 from searchkit.encode.states import LAST_TOKENS, LAYER_EOS, LAYER_MEANS
 from searchkit.encode.variant import ATTENTION, parse
 from searchkit.errors import BadInput, SearchkitError
-from searchkit.train.activations import size_bytes
+from searchkit.train import loop
 from searchkit.train.loop import Settings, train
 from searchkit.train.lora import Lora
 from searchkit.train.trainee import Adapted, Trainee
@@ -269,17 +271,55 @@ def test_a_broken_run_ends_in_the_weights_of_an_unbroken_one(open_trainee, rando
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_size_is_known_beforehand(open_trainee, tmp_path, dtype):
-    trainee = open_trainee("multi_layer-causal", dtype=dtype)
+@pytest.mark.parametrize(
+    ("design", "fields", "slots"),
+    [
+        ("multi_layer-causal", {}, 2),
+        ("multi_layer-causal", {"first_layer": 3}, 1),
+        ("mean-causal", {}, 1),
+    ],
+)
+def test_the_size_is_known_beforehand(open_trainee, tmp_path, dtype, design, fields, slots):
+    trainee = open_trainee(design, dtype=dtype, **fields)
+    kept = trainee._states.activations
+
+    def missing(texts):
+        return kept.missing_bytes(trainee.prepare(texts, "query"), trainee._reads)
+
+    expected = missing([*TEXTS, TEXTS[0]])
     vectors_of(trainee)
-    tokens = sum(len(text.ids) for text in trainee.prepare(TEXTS, "query"))
     header = 128  # of an .npy file
     paths = [*(tmp_path / "kept").rglob("*.npy")]
-    assert len(paths) == 2
-    assert sum(path.stat().st_size - header for path in paths) == size_bytes(
-        tokens, 32, dtype, texts=len(TEXTS), layers=2
-    )
-    assert size_bytes(1_000_000, 576, torch.bfloat16) == 1_152_000_000
+    assert len(paths) == slots
+    assert sum(path.stat().st_size - header for path in paths) == expected
+    assert missing(TEXTS) == 0 < missing([*TEXTS, "another"])
+
+
+@pytest.mark.parametrize("free", [10_000, 1_000_000])
+def test_a_disk_without_room_is_known_before_the_first_step(
+    free, open_trainee, random_pairs, tmp_path, monkeypatch
+):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=free))
+    trainee, pairs, notes = open_trainee("mean-causal"), random_pairs(12), []
+    settings = Settings(batch_size=4, steps=2, negatives=1)
+
+    def run():
+        return train(
+            trainee, pairs, settings, tmp_path / "run", on_step=lambda _: None, on_note=notes.append
+        )
+
+    if free < 100_000:
+        with pytest.raises(SearchkitError, match=r"takes 0\.0 GB in .*kept.*make room there"):
+            run()
+        assert not (tmp_path / "kept").exists()
+    else:
+        run()
+        assert any("is kept: 0.0 GB in " in note for note in notes)
+        texts = loop._texts(
+            trainee, pairs.pairs, loop._plan(trainee, pairs.pairs, settings), settings
+        )
+        assert trainee.room(texts) == ()  # all that the steps read is there now
 
 
 def test_an_engine_that_begins_at_the_embedding_keeps_nothing(open_trainee, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from searchkit.errors import BadInput, CorruptFile
-from searchkit.train.checkpoint import Best, Checkpoint, newest, save
+from searchkit.train.checkpoint import Best, Checkpoint, _seal, newest, save
 
 IDENTITY = {"settings": {"steps": 9, "dims": (4, 2)}, "files": {"faq.jsonl": "aa"}, "processes": 1}
 
@@ -58,6 +58,16 @@ def test_parameters_with_a_graph_are_saved_as_they_are(tmp_path):
     found, _ = newest(tmp_path, IDENTITY)
     assert_equal(found.parameters, {"w": weight.detach()})
     assert weight.requires_grad
+
+
+def test_a_checkpoint_without_the_optimisers_counts_is_refused(tmp_path):
+    save(tmp_path, made(1), IDENTITY)
+    file = tmp_path / "step-000001" / "step.json"
+    facts = json.loads(file.read_text("utf-8"))
+    del facts["format"], facts["blake3"]
+    file.write_text(json.dumps({**facts, "blake3": _seal(facts)}), "utf-8")
+    with pytest.raises(BadInput, match="was made with format 1, not 2;"):
+        newest(tmp_path, IDENTITY)
 
 
 def test_a_folder_without_checkpoints_has_none(tmp_path):

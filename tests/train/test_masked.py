@@ -11,6 +11,7 @@ from searchkit.errors import BadInput
 from searchkit.records import Pair
 from searchkit.train import masked, regimes
 from searchkit.train.learner import Learner
+from searchkit.train.loop import train
 from searchkit.train.lora import Lora
 from searchkit.train.settings import Settings
 
@@ -47,6 +48,17 @@ def test_a_fifth_of_the_tokens_is_masked_and_the_states_before_them_are_asked():
         restored = gapped.ids.copy()
         restored[gaps] = tokens
         np.testing.assert_array_equal(restored, given.ids)
+
+
+def test_a_template_behind_a_text_stays(trainee):
+    made = trainee(query_template="Of {text}, what is said?")
+    (given,) = made.prepare(["twenty words"], "query")
+    free = set()
+    for step in range(1, 60):
+        gapped = masked.mask([given], -1, seed=0, step=step).texts[0].ids
+        free.update(np.flatnonzero(gapped == -1).tolist())
+    behind = len(made._tokenizer._ids(", what is said?")) + 1  # and EOS
+    assert free == set(range(given.instruction, len(given.ids) - behind))
 
 
 def test_neither_the_first_token_nor_eos_nor_a_template_is_masked():
@@ -125,6 +137,53 @@ def test_the_memory_of_a_step_can_be_bounded_without_another_gradient(trainee):
     assert any(one.abs().max() > 0 for one in gradients[0].values())
     for name, one in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], one, atol=1e-6, rtol=1e-4)
+
+
+def test_what_masked_steps_do_not_reach_begins_after_them(trainee):
+    """The pooling's first step, and the temperature's, is the rate: neither was moved before."""
+    made = trainee("last_layer-bidirectional")
+    learning = learner(
+        made, steps=9, masked_steps=6, learn_temperature=True, weight_decay=0.0, clip=1e9
+    )
+    before = {name: one.detach().clone() for name, one in learning.parameters.items()}
+    for step in range(1, 7):
+        learning.learn(PAIRS, step)
+    late = [name for name in before if not name.startswith("adapter.")]
+    assert "log_temperature" in late and len(late) > 1
+    for name in late:
+        assert torch.equal(learning.parameters[name], before[name]), name
+    rate = learning.learn(PAIRS, 7).learning_rate
+    for name in late:
+        moved = (learning.parameters[name] - before[name]).abs().max().item()
+        assert moved == pytest.approx(rate, rel=1e-3), name
+
+
+@pytest.mark.parametrize("stop", [3, 7])
+def test_a_run_with_masked_steps_goes_on_bit_for_bit(trainee, random_pairs, tmp_path, stop):
+    def run(folder, halt=None):
+        def on_step(taken):
+            if taken.step == halt:
+                raise KeyboardInterrupt
+
+        settings = Settings(
+            batch_size=4, steps=8, masked_steps=4, learn_temperature=True, checkpoint_every=2
+        )
+        made = trainee("last_layer-bidirectional")
+        train(
+            made,
+            random_pairs(16),
+            settings,
+            tmp_path / folder,
+            on_step=on_step,
+            on_note=lambda _: None,
+        )
+        return made.parameters()
+
+    unbroken = run("unbroken")
+    with pytest.raises(KeyboardInterrupt):
+        run("broken", halt=stop)
+    for name, parameter in run("broken").items():
+        assert torch.equal(parameter, unbroken[name]), name
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,25 @@ def taken(steps, *, stop=None):
             parameters, adamw = new()
             for name, one in parameters.items():
                 one.data.copy_(kept[name])
-            adamw.restore(moments, step)
+            adamw.restore(moments)
     return parameters
+
+
+def test_steps_that_never_reach_a_parameter_are_no_updates_of_it():
+    parameters = {name: nn.Parameter(torch.full((2, 2), 3.0)) for name in ("early", "late")}
+    adamw = optimiser(parameters, weight_decay=0.5)
+    for _ in range(20):
+        adamw.drop_gradients()
+        parameters["early"].square().sum().backward()
+        adamw.update(0.1)
+    assert torch.equal(parameters["late"].detach(), torch.full((2, 2), 3.0))  # nor does it decay
+    assert {name.partition(".")[0] for name in adamw.moments()} == {"early"}
+    adamw.zero_gradients()
+    parameters["late"].grad.fill_(0.01)
+    adamw.update(0.1)  # its first update: the rate, and what decays
+    torch.testing.assert_close(
+        parameters["late"].detach(), torch.full((2, 2), 3 * (1 - 0.1 * 0.5) - 0.1)
+    )
 
 
 @pytest.mark.parametrize("stop", [1, 2, 5])

@@ -13,7 +13,15 @@ from searchkit.corpus.collection import open_collection
 from searchkit.errors import BadInput
 from searchkit.files import blake3_of
 from searchkit.records import Pair
-from searchkit.train.pairs import PairFile, Pairs, comparable, read, refuse_leaks, without_leaks
+from searchkit.train.pairs import (
+    PairFile,
+    Pairs,
+    comparable,
+    hold_out,
+    read,
+    refuse_leaks,
+    without_leaks,
+)
 
 DATA = Path(__file__).parents[3] / "shared/data"
 
@@ -161,8 +169,8 @@ def test_at_most_counts_for_each_file(write):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "not JSON"),
-        ("[1]", "found [1]"),
+        ("{", 'found \'{\'; a line holds one object such as {"query": "...", "positive": "..."}'),
+        ("[1]", 'found [1]; a line holds one object such as {"query": "...", "positive": "..."}'),
         ({"anchor": "a", "positive": "b"}, "'query'; found columns: anchor, positive"),
         ({**BREAD, "query": " \t"}, "'query' is empty"),
         ({**BREAD, "positive": None}, "'positive' is empty"),
@@ -228,12 +236,13 @@ def test_both_ways_of_comparing_are_one(text):
         assert comparable(text.upper()) == comparable(text.lower())
 
 
-def test_a_training_query_of_an_evaluation_set_is_refused():
+def test_a_text_of_an_evaluation_set_is_refused_as_query_and_as_positive():
     pairs = Pairs(
         (
             Pair("a.jsonl:1", "What is bread?", "Dough.", "a"),
             Pair("a.jsonl:2", "What is the SEA", "Water.", "a"),
             Pair("a.jsonl:3", "what is the sea?!", "Salt.", "a"),
+            Pair("a.jsonl:4", "Which ferry?", "The last one: it leaves at SIX.", "a"),
         ),
         (),
         (),
@@ -241,18 +250,27 @@ def test_a_training_query_of_an_evaluation_set_is_refused():
     refuse_leaks(pairs, {})
     refuse_leaks(pairs, {"toy": ["what is the lake", "bread"], "other": []})
     with pytest.raises(BadInput) as caught:
-        refuse_leaks(pairs, {"other": ["bread"], "toy": iter(["?", "What is (the) sea?"])})
+        refuse_leaks(pairs, {"other": ["bread"], "toy": iter(["?", "What is (the) sea?", "salt"])})
     assert str(caught.value) == (
-        "a.jsonl:2: 'What is the SEA' is a query of the evaluation set toy, too (pairs with such a "
-        "query: toy 2); drop them with --drop-leaks, or evaluate on other sets"
+        "a.jsonl:2: 'What is the SEA' is asked by the evaluation set toy, too (pairs with such a "
+        "query or positive: toy 2); drop them with --drop-leaks, or evaluate on other sets"
     )
-    held_out = {"other": ["bread"], "toy": ["What is (the) sea?"]}
+    likeness = ["A ferry.", "the last one; it leaves at six"]
+    with pytest.raises(BadInput, match=r"^a\.jsonl:4: 'The last one: it leaves at SIX\.' is asked"):
+        refuse_leaks(pairs, {"likeness": likeness})
+    held_out = {"likeness": likeness, "toy": ["What is (the) sea?"]}
     left = without_leaks(pairs, held_out)
     assert [pair.pair_id for pair in left.pairs] == ["a.jsonl:1"]
     assert left.notes == (
-        "pairs that ask what an evaluation set asks: 2 (a.jsonl:2, a.jsonl:3); dropped",
+        "pairs whose query or positive an evaluation set asks: 3 (a.jsonl:2, a.jsonl:3, "
+        "a.jsonl:4); dropped",
     )
     refuse_leaks(left, held_out)
+    (said,) = hold_out(left, held_out, drop=False).notes[1:]
+    assert said.startswith("none of the 3 texts asked by likeness, toy is the query or positive")
+    assert hold_out(pairs, held_out, drop=True).notes == (*left.notes, said)
+    with pytest.raises(BadInput, match="evaluation set"):
+        hold_out(pairs, held_out, drop=False)
 
 
 # What follows reads the real files, whose README.md says how many pairs each has.

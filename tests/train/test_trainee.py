@@ -194,6 +194,18 @@ def test_nothing_to_train_is_said(tiny_model, tmp_path):
         Trainee(variant, base, Remembered(encoder), None)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"max_tokens": 100_000}, "was trained on texts of at most"),
+        ({"dimension": 33}, "dimension 33"),
+    ],
+)
+def test_what_no_embedder_could_load_is_not_trained(tiny_model, fields, said):
+    with pytest.raises(BadInput, match=said):
+        adapted(tiny_model("llama"), "mean-causal", **fields)
+
+
 def test_untrained_weights_are_still_refused(tiny_model):
     with pytest.raises(NeedsTraining, match="searchkit train"):
         encode(parse("multi_layer-causal", base=str(tiny_model("llama"))), "packed")

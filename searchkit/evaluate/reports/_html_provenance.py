@@ -84,7 +84,8 @@ def methods(results: Results) -> Markup:
             "Corrected for the number of comparisons. Holm bounds the chance of a single false "
             "difference, Benjamini-Hochberg the expected share of false ones. Differences from the "
             "baseline: over all systems and sets of a measure. All pairs and letters: over all "
-            "pairs of systems on all sets of a measure. Over sets: over all pairs of a task.",
+            "pairs of systems on all sets of a measure. Over sets: over all pairs of a task by one "
+            "measure.",
         ),
         *_definition(
             "effect",

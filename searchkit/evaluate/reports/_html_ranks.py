@@ -75,7 +75,8 @@ def critical_difference(analysis: Analysis, family: Family) -> Markup | None:
     if found is None:
         return None
     label = _in_words(found, family)
-    corrected = [pair for pair in analysis.families if pair.task == family.group.task]
+    of = (family.group.task, family.main)
+    corrected = [pair for pair in analysis.families if (pair.task, pair.measure) == of]
     least = holm([pair.least_p for pair in corrected])[corrected.index(_pairs(analysis, family)[0])]
     sets, pairs = counted(len(family.sets), "set"), counted(len(corrected), "pair")
     caption = [

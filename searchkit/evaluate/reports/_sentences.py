@@ -255,8 +255,9 @@ def _named(results: Results, system: str, beside: Sequence[str]) -> str:
 
 
 def _family_pairs(analysis: Analysis, family: Family) -> int:
-    """Over how many comparisons the p-values of a task are corrected."""
-    return sum(pair.task == family.task for pair in analysis.families)
+    """Over how many comparisons the p-values of a family are corrected."""
+    of = (family.task, family.measure)
+    return sum((pair.task, pair.measure) == of for pair in analysis.families)
 
 
 def _listed(names: Sequence[str], of: int) -> str:
