@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from searchkit import places
+from searchkit.index.store import Store
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -85,3 +86,21 @@ def test_searchkit_home_goes_before_the_checkout_and_empty_is_not_set(monkeypatc
     assert places.indexes() == Path("/srv/searchkit/indexes")
     monkeypatch.setenv("SEARCHKIT_HOME", "")
     assert places.indexes() == CHECKOUT / "indexes"
+
+
+def test_an_index_is_known_by_how_its_manifest_ends(home):
+    own = places.indexes() / "own"
+    with Store.create_or_open(own).writing() as draft:
+        (draft.add("words") / "a").write_text("word")
+    other = places.indexes() / "another"
+    (other / "parts").mkdir(parents=True)
+    (other / "manifest.json").write_text('{"name": "an extension"}')
+    (places.indexes() / "empty").mkdir()
+    assert places.index_names() == ["another", "own"]
+    assert places.is_index(own)
+    assert not places.is_index(other)
+    assert not places.is_index(places.indexes() / "empty")
+    assert not places.is_index(home / "nowhere")
+    (own / "manifest.json").rename(own / "elsewhere.json")
+    (own / "manifest.json").symlink_to("elsewhere.json")
+    assert not places.is_index(own)

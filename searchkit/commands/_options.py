@@ -158,10 +158,12 @@ Stemmer = Annotated[
 
 def text_parameters(**given: Any) -> "Parameters | None":
     """BM25's parameters, defaults in the place of what was not given; None if nothing was."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if not chosen:
+        return None
     from searchkit.index.text.bm25 import Parameters
 
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return Parameters(**chosen) if chosen else None
+    return Parameters(**chosen)
 
 
 def new_index_path(name: str) -> Path:
@@ -170,7 +172,7 @@ def new_index_path(name: str) -> Path:
     Raises:
         BadInput: the name is not that of one visible folder, so it could lie anywhere.
     """
-    if Path(name).name != name or name.startswith((".", "-")) or not name.isprintable():
+    if not _is_plain(name) or name.startswith((".", "-")) or not name.isprintable():
         raise BadInput(
             f"{name!r} cannot name an index, which is one folder; give it a plain --name"
         )
@@ -188,17 +190,27 @@ def any_index_path(name: str) -> Path:
 def index_path(name: str) -> Path:
     """The directory of an index that is named, or given by its path.
 
+    A folder here that has the name of an index does not stand in its way.
+
     Raises:
         UnknownName: there is none; the message lists those there are.
     """
-    for path in (Path(name).expanduser(), places.indexes() / name):
-        if (path / "manifest.json").is_file():
-            return path
-    there = sorted(path.parent.name for path in places.indexes().glob("*/manifest.json"))
+    there = places.index_names()
+    if name in there:
+        return places.indexes() / name
+    path = Path(name).expanduser()
+    # What is clearly meant as a path is opened, damaged or not, and then says what is wrong.
+    if places.is_index(path) or (not _is_plain(name) and (path / "manifest.json").is_file()):
+        return path
     known = f"there are: {', '.join(there)}" if there else "there is none yet"
     raise UnknownName(
         f"no index {name!r}; {known}; build one with: searchkit index FOLDER --name {name}"
     )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is that of one folder, and no path."""
+    return bool(name) and Path(name).name == name
 
 
 def variants(names: list[str] | None, **overrides: Any) -> tuple["Variant", ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from searchkit.commands._streams import plain
 from searchkit.records import Hit, Query
 
 if TYPE_CHECKING:
@@ -184,11 +185,10 @@ def _linked(style: str, url: str) -> str:
 
 
 def _plain(text: str, style: str = "") -> "Text":
-    """A text for the terminal, character by character; what would command it is replaced."""
+    """A text for the terminal, on one line and character by character."""
     from rich.text import Text
 
-    controls = dict.fromkeys((*range(32), *range(127, 160)), "\N{REPLACEMENT CHARACTER}")
-    return Text(text.translate(controls), style)
+    return Text(plain(text), style)
 
 
 def _near(path: Path) -> str:

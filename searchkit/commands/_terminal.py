@@ -1,26 +1,51 @@
 """What a person sees while something runs: progress and notes on stderr, results on stdout."""
 
+import sys
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from searchkit.commands._streams import give_up, plain
 from searchkit.search.build import Done, Watcher
 
 
 class _Plain(Console):
-    """Shows names and paths as they are: square brackets are no markup, and :x: is no emoji."""
+    """Shows names and paths as they are: square brackets are no markup, and :x: is no emoji.
+
+    Nothing in them commands the terminal, neither in a line nor in the cell of a table.
+    """
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Show a string, which may have several lines."""
+        return super().render_str(plain(text, lines=True), **options)
+
+    def tell(self, text: str) -> None:
+        """Show a string as one line, however long it is."""
+        self.print(plain(text), soft_wrap=True)
 
     def on_broken_pipe(self) -> None:
         """Let `app.main` end as it does for every closed pipe; rich would exit with 1."""
         raise BrokenPipeError
 
 
-notes = _Plain(stderr=True)
+class _Notes(_Plain):
+    """What is said about the work; the work goes on when nobody listens any more."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from now on."""
+        give_up(sys.stderr)
+
+
+notes = _Notes()
 results = _Plain()
 
 
@@ -74,13 +99,11 @@ class Terminal(Watcher):
     def done(self, step: Done) -> None:
         """One line for what is there now."""
         self._clear()
-        notes.print(
-            f"{'kept ' if step.reused else 'built'}  {step.what}{_detail(step)}", soft_wrap=True
-        )
+        notes.tell(f"{'kept ' if step.reused else 'built'}  {step.what}{_detail(step)}")
 
     def say(self, line: str) -> None:
         """One line of its own."""
-        notes.print(f"note   {line}", soft_wrap=True)
+        notes.tell(f"note   {line}")
 
     def _clear(self) -> None:
         if self._task is not None:

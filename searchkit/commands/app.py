@@ -1,7 +1,6 @@
 """The command line, put together."""
 
 import inspect
-import os
 import sys
 from typing import Annotated, Any
 
@@ -25,7 +24,11 @@ from searchkit.commands import (
     view,
     watch,
 )
+from searchkit.commands._streams import give_up, say
 from searchkit.errors import SearchkitError
+
+# Commands whose work is kept as it is done, and is not done again when they are run once more.
+_GO_ON = frozenset({"index", "eval", "train", "study", "watch"})
 
 
 class _Commands(TyperGroup):
@@ -36,15 +39,13 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo(
-                "interrupted; what was finished is kept, and the same command goes on from there",
-                err=True,
-            )
+            goes_on = "; what was finished is kept, and the same command goes on from there"
+            say(f"interrupted{goes_on if ctx.invoked_subcommand in _GO_ON else ''}")
             raise typer.Exit(130) from None
         except BrokenPipeError:
-            # The reader has what it wanted; what is still in the buffer must go somewhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
+            give_up(sys.stdout)
+            # Who reads a search has what it wanted; what works for long may have stopped half way.
+            raise typer.Exit(141 if ctx.invoked_subcommand in _GO_ON else 0) from None
 
 
 app = typer.Typer(
@@ -100,7 +101,7 @@ def _options(
 ) -> None:
     if context.invoked_subcommand is not None:
         return
-    if view.is_possible() and any(places.indexes().glob("*/manifest.json")):
+    if view.is_possible() and places.index_names():
         view.run()
         return
     typer.echo(context.get_help())
@@ -114,14 +115,15 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: those of the process by default.
 
     Returns:
-        0 when done, 1 after a `SearchkitError`, 2 for a usage error, 130 when interrupted.
+        0 when done, 1 after a `SearchkitError`, 2 for a usage error, 130 when interrupted, 141 when
+        nobody reads standard output any more.
     """
     typed = sys.argv[1:] if arguments is None else arguments
     try:
         # What was typed goes on record with what it found.
         app(typed, standalone_mode=True, prog_name="searchkit", obj=tuple(typed))
     except SearchkitError as error:
-        typer.echo(f"searchkit: {error}", err=True)
+        say(f"searchkit: {error}")
         return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)

@@ -1,5 +1,6 @@
 """searchkit index: a folder of documents, or a corpus, to an index."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,6 @@ from searchkit.commands import _options as options
 from searchkit.errors import BadInput
 
 if TYPE_CHECKING:
-    from searchkit.corpus.folder import Rules
     from searchkit.index.store import Store
     from searchkit.search.live.plan import Report
 
@@ -51,25 +51,44 @@ def run(
     include: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only files that match, such as '*.md' or 'notes/'; repeatable.",
+            help="Only files that match, such as '*.md' or 'notes/'; repeatable; '' for all.",
             show_default=False,
             **_FILES,
         ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(help="No files that match; repeatable.", show_default=False, **_FILES),
+        typer.Option(
+            help="No files that match; repeatable; '' for none.", show_default=False, **_FILES
+        ),
     ] = None,
     hidden: Annotated[
-        bool, typer.Option("--hidden", help="Also names that begin with a dot.", **_FILES)
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--hidden/--no-hidden",
+            help="Also names that begin with a dot.",
+            show_default=False,
+            **_FILES,
+        ),
+    ] = None,
     follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Also what links lead to.", **_FILES)
-    ] = False,
-    no_gitignore: Annotated[
-        bool,
-        typer.Option("--no-gitignore", help="Also what a .gitignore leaves out.", **_FILES),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--follow-links/--no-follow-links",
+            help="Also what links lead to.",
+            show_default=False,
+            **_FILES,
+        ),
+    ] = None,
+    gitignore: Annotated[
+        bool | None,
+        typer.Option(
+            "--gitignore/--no-gitignore",
+            help="Not what a .gitignore leaves out. [default: --gitignore]",
+            show_default=False,
+            **_FILES,
+        ),
+    ] = None,
     max_megabytes: Annotated[
         float | None,
         typer.Option(min=0, help="No larger files. [default: 50]", show_default=False, **_FILES),
@@ -119,7 +138,8 @@ def run(
     """Index documents: BM25 always, and vectors of as many variants as named.
 
     A folder is followed: run it again, and what was added, changed, renamed or deleted since is
-    brought into step; no chunk is encoded twice. Of a corpus, what is there is kept.
+    brought into step; no chunk is encoded twice. Which of its files are read is kept, but for what
+    an option changes. Of a corpus, what is there is kept.
 
     Examples:
       searchkit index ~/notes --variant mean-causal
@@ -148,9 +168,9 @@ def run(
         "--yes": yes,
         "--include": include,
         "--exclude": exclude,
-        "--hidden": hidden,
-        "--follow-links": follow_links,
-        "--no-gitignore": no_gitignore,
+        "--hidden": hidden is not None,
+        "--follow-links": follow_links is not None,
+        "--gitignore": gitignore is not None,
         "--max-megabytes": max_megabytes is not None,
         "--retry": retry,
         "--forget-missing": forget_missing,
@@ -174,21 +194,21 @@ def run(
         )
         return
     _refuse(of_a_corpus, "an index of a folder", "a corpus")
-    rules = _rules(
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-        hidden=hidden,
-        follow_links=follow_links,
-        gitignore=not no_gitignore,
-        most_bytes=None if max_megabytes is None else round(max_megabytes * _MEGABYTE),
-    )
+    rules = {
+        "include": _patterns(include),
+        "exclude": _patterns(exclude),
+        "hidden": hidden,
+        "follow_links": follow_links,
+        "gitignore": gitignore,
+        "most_bytes": _bytes(max_megabytes),
+    }
     _index_folders(
         paths or [],
         name,
         {
             **shared,
             "base": None if variants else base,  # else that of the first variant, in a new index
-            "rules": rules,
+            "rules": {name: value for name, value in rules.items() if value is not None},
             "vector_indexes": vector_index,
             "max_tokens": chunk_tokens,
             "overlap": overlap,
@@ -216,17 +236,17 @@ def _refuse(given: Mapping[str, Any], what: str, other: str) -> None:
         raise BadInput(f"{useless[0]} has no part in {what}; leave it out, or name {other}")
 
 
-def _rules(**given: Any) -> "Rules | None":
-    """The rules that are asked for, defaults for the rest; None if none is."""
-    from searchkit.corpus.folder import Rules
+def _patterns(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Patterns that were given; an empty one takes back those of earlier runs."""
+    return None if not given else tuple(filter(None, given))
 
-    usual = Rules()
-    chosen = {
-        name: value
-        for name, value in given.items()
-        if value is not None and value != getattr(usual, name)
-    }
-    return Rules(**chosen) if chosen else None
+
+def _bytes(megabytes: float | None) -> int | None:
+    if megabytes is None:
+        return None
+    if not math.isfinite(megabytes):
+        raise BadInput(f"--max-megabytes is {megabytes}; it must be a number, such as 50")
+    return round(megabytes * _MEGABYTE)
 
 
 def _index_corpus(
@@ -245,7 +265,7 @@ def _index_corpus(
     place = options.new_index_path(name or source.name)
     with Terminal() as terminal:
         store = build.build_index(place, source, build.Plan(vector_indexes=kinds, **plan), terminal)
-    results.print(f"{place}", soft_wrap=True)
+    results.tell(f"{place}")
     if report_recall:
         _show_recall(store)
 
@@ -261,12 +281,16 @@ def _index_folders(paths: Sequence[Path], name: str | None, plan: Mapping[str, A
             if paths
             else "name a folder, or the index that is to be brought into step: --name NAME"
         )
-    place = options.any_index_path(name or paths[0].expanduser().resolve().name)
+    place = (
+        options.new_index_path(paths[0].expanduser().resolve().name)
+        if name is None
+        else options.any_index_path(name)
+    )
     with Terminal() as terminal:
         report = sync(place, paths, Plan(**plan), terminal)
     show_report(report)
     if not report.dry:
-        results.print(f"{place}", soft_wrap=True)
+        results.tell(f"{place}")
     if any(report.faults):
         raise typer.Exit(1)
 
@@ -276,25 +300,25 @@ def show_report(report: "Report") -> None:
     from searchkit.commands._terminal import notes, results
 
     for line in report.notes:
-        notes.print(f"note   {line}", soft_wrap=True)
+        notes.tell(f"note   {line}")
     if report.dry:
         for file in report.files:
             if file.what not in ("unchanged", "ignored"):
                 was = f" (was {file.reason})" if file.what == "renamed" else ""
-                results.print(f"{file.what:<9}  {file.path}{was}", soft_wrap=True)
+                results.tell(f"{file.what:<9}  {file.path}{was}")
     faults = list(report.faults)
     for file in faults[:_FAULTS_SHOWN]:
         reason = f": {file.reason}" if file.reason else ""
-        notes.print(f"{file.what:<9}  {file.path}{reason}", soft_wrap=True)
+        notes.tell(f"{file.what:<9}  {file.path}{reason}")
     if len(faults) > _FAULTS_SHOWN:
-        notes.print(f"... and {len(faults) - _FAULTS_SHOWN:,} more", soft_wrap=True)
+        notes.tell(f"... and {len(faults) - _FAULTS_SHOWN:,} more")
     told = [f"{count:,} {what}" for what, count in report.counts.items()] or ["no files"]
     line = ", ".join(told)
     if report.rows_added:
         line += f"; {report.rows_added:,} new chunks"
     for encoder, texts in report.encoded.items():
         line += f"; {texts:,} {'to encode' if report.dry else 'encoded'} by {encoder}"
-    notes.print(f"files  {line}, in {report.seconds:.1f} s", soft_wrap=True)
+    notes.tell(f"files  {line}, in {report.seconds:.1f} s")
 
 
 def _show_recall(store: "Store") -> None:

@@ -2,15 +2,17 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from searchkit import catalog
 from searchkit.commands import _options as options
 from searchkit.commands._results import Output, Shown, of_collection, of_folder, show, show_table
+from searchkit.commands._streams import say
 from searchkit.errors import BadInput, SearchkitError
 from searchkit.records import Hit, Judgement, Query
 
@@ -209,7 +211,7 @@ class _Search:
 
 
 def _say(line: str) -> None:
-    typer.echo(f"note: {line}", err=True)
+    say(f"note: {line}")
 
 
 def _follows_folders(path: Path) -> bool:
@@ -330,16 +332,34 @@ def _filters(
     before: str | None,
 ) -> "Filters":
     """Filters that were given as options; they hold besides those in the query."""
-    from searchkit.index.live.query import Filters, parse
+    from searchkit.index.live.query import Filters
 
-    times = [f"{name}:{value}" for name, value in (("after", after), ("before", before)) if value]
-    read = parse(" ".join(times)).filters
+    first, last = _time("after", after), _time("before", before)
+    if first is not None and last is not None and first >= last:
+        raise BadInput("--after is not earlier than --before, so no time is left; swap them")
     return Filters(
         path=tuple(path or ()),
         format=tuple(one.lower() for one in format or ()),
         language=tuple(one.lower() for one in lang or ()),
-        after=read.after,
-        before=read.before,
+        after=first,
+        before=last,
+    )
+
+
+def _time(name: Literal["after", "before"], value: str | None) -> float | None:
+    """The POSIX seconds that an option names, as the filter of that name does in a query."""
+    from searchkit.index.live.query import parse
+
+    if value is None:
+        return None
+    with suppress(BadInput):
+        read = parse(f'{name}:"{value}"')
+        moment = getattr(read.filters, name)
+        if moment is not None and not read.clauses:
+            return float(moment)
+    raise BadInput(
+        f"--{name} {value!r} is no date; write --{name} 2024, --{name} 2024-05 or "
+        f"--{name} 2024-05-31"
     )
 
 

@@ -6,6 +6,7 @@ import typer
 
 from searchkit import places
 from searchkit.commands import _options as options
+from searchkit.commands._streams import say
 from searchkit.errors import BadInput, SearchkitError
 
 if TYPE_CHECKING:
@@ -39,18 +40,18 @@ def run(
     if index is None:
         shown = table("index", "documents", "variants")
         damaged: list[str] = []
-        for manifest in sorted(places.indexes().glob("*/manifest.json")):
+        for name in places.index_names():
             try:
-                store = Store.open(manifest.parent)
+                store = Store.open(places.indexes() / name)
             except SearchkitError as error:  # one that is damaged must not hide the others
                 damaged.append(str(error))
                 continue
-            shown.add_row(manifest.parent.name, _size(store), ", ".join(build.encoders(store)))
+            shown.add_row(name, _size(store), ", ".join(build.encoders(store)))
         results.print(
             shown if shown.row_count else "no index yet; build one with: searchkit index FOLDER"
         )
         for line in damaged:
-            typer.echo(f"searchkit: {line}", err=True)
+            say(f"searchkit: {line}")
         if damaged:
             raise typer.Exit(1)
         return
@@ -62,10 +63,9 @@ def run(
         raise BadInput(f"{store.path} is of a corpus, which has no files; leave out --files")
     for part in store.names():
         store.part(part)  # raises where a file is not what was written
-    results.print(
+    results.tell(
         f"{store.path}: {store.corpus['documents']:,} documents of {store.corpus['name']}; "
-        "every file is whole",
-        soft_wrap=True,
+        "every file is whole"
     )
     if chosen := default_of(store):
         named = f" {chosen['variant']}" if chosen["variant"] else ""
@@ -104,26 +104,25 @@ def _show_folder(store: "Store", files: bool) -> None:
     if files:
         for file in catalogue.files():
             reason = f"  {file.reason}" if file.reason else ""
-            results.print(f"{file.state:<9}  {file.path}{reason}", soft_wrap=True)
+            results.tell(f"{file.state:<9}  {file.path}{reason}")
         return
     for part in store.names():
         store.part(part)  # raises where a file is not what was written
-    results.print(
+    results.tell(
         f"{store.path}: {catalogue.number_of_documents():,} documents in "
-        f"{catalogue.number_of_chunks():,} chunks; every file is whole",
-        soft_wrap=True,
+        f"{catalogue.number_of_chunks():,} chunks; every file is whole"
     )
     for root in catalogue.roots():
-        results.print(f"follows {root.path}", soft_wrap=True)
+        results.tell(f"follows {root.path}")
     counted = [f"{count:,} {state}" for state, count in catalogue.counts().items() if count]
-    results.print(f"files: {', '.join(counted) or 'none'}", soft_wrap=True)
+    results.tell(f"files: {', '.join(counted) or 'none'}")
     for state in ("failed", "encrypted"):
         for file in catalogue.files(states=[state]):
             reason = f": {file.reason}" if file.reason else ""
-            results.print(f"  {state:<9}  {file.path}{reason}", soft_wrap=True)
+            results.tell(f"  {state:<9}  {file.path}{reason}")
     ignored = Counter(file.reason for file in catalogue.files(states=["ignored"]))
     for reason, count in ignored.most_common(_REASONS_SHOWN):
-        results.print(f"  ignored    {count:,}: {reason}", soft_wrap=True)
+        results.tell(f"  ignored    {count:,}: {reason}")
     if len(ignored) > _REASONS_SHOWN:
         results.print(f"  ignored    for {len(ignored) - _REASONS_SHOWN:,} more reasons: --files")
     shown = table("variant", "dimension", "encoded", "made by", "vector indexes")

@@ -60,12 +60,12 @@ def run(
 
     view = View(
         open_source(path, device),
-        others=_names(),
+        others=places.index_names(),
         open_source=open_,
         background=colour,
     )
     view.run()
-    if view.lookup.busy:  # a model that nobody waits for any more; nothing is being written
+    if view.busy:  # a model that nobody waits for any more; nothing is being written
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(view.return_code or 0)
@@ -78,15 +78,11 @@ def is_possible() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _names() -> list[str]:
-    return sorted(path.parent.name for path in places.indexes().glob("*/manifest.json"))
-
-
 def _chosen(index: str | None) -> Path:
     """The index that is named; else the only one, or the one that was searched last."""
     if index is not None:
         return options.index_path(index)
-    names = _names()
+    names = places.index_names()
     if not names:
         raise UnknownName("there is no index yet; build one with: searchkit index FOLDER")
     from searchkit.terminal.history import History

@@ -1,12 +1,14 @@
 """searchkit watch: an index that follows its folders as they change."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from searchkit.commands import _options as options
-from searchkit.errors import SearchkitError
+from searchkit.commands._streams import say
+from searchkit.errors import BadInput, SearchkitError
 
 
 def run(
@@ -47,18 +49,28 @@ def run(
             with Terminal() as terminal:
                 report = sync(path, (), Plan(encode=not no_encoding), terminal)
         except SearchkitError as error:  # another writer, a disk that is gone: the next may do
-            typer.echo(f"searchkit: {error}", err=True)
+            say(f"searchkit: {error}")
             return
         if set(report.counts) - {"unchanged", "ignored"} or report.encoded:
             show_report(report)
 
-    follow()
-    notes.print(f"watching {', '.join(map(str, roots))}", soft_wrap=True)
     own = str(path.resolve())  # an index may lie in what it follows
+
+    def concerns(_: object, changed: str) -> bool:
+        return changed != own and not changed.startswith(own + os.sep)
+
+    follow()
+    there = [root for root in roots if root.is_dir()]
+    for root in roots:
+        if root not in there:
+            notes.tell(f"note   {root} is not there, and not watched")
+    if not there:
+        raise BadInput(f"{path} follows no folder that is there; is a disk missing?")
+    notes.tell(f"watching {', '.join(map(str, there))}")
     quiet = round(wait * 1000)
     for _ in watch(
-        *roots,
-        watch_filter=lambda _, changed: not changed.startswith(own),
+        *there,
+        watch_filter=concerns,
         step=quiet,
         debounce=10 * quiet,
     ):

@@ -39,6 +39,7 @@ _BLOCK = 20_000  # characters that are tokenised at a time: quicker than more, a
 _GRAIN = 16  # parts of less than this fraction of a chunk are not told apart
 _MARKUP = 200  # characters at most of a heading's lines besides twice its text
 _WIDEST = 120  # characters: no longer line was broken to fit a width
+_DEEPEST = 8  # headings above a chunk that are told, the innermost: a format may nest without end
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 _NEW_LINE = re.compile(r"\n\s*")
@@ -81,7 +82,7 @@ class Span:
     Attributes:
         start: of the chunk, what it repeats of the one before included.
         end: after its last character.
-        headings: those that all of it is under, the outermost first.
+        headings: those that all of it is under, the outermost first; of many, the innermost.
         page: the page that it is on, from 1; None where the document has none.
         first_line: from 1; None where the lines of the text are not those of the file.
         last_line: from 1; None as above.
@@ -225,9 +226,9 @@ class _Chunker:
     def _path(self, chunk: Sequence[_Part]) -> tuple[str, ...]:
         """The headings that all of a chunk is under."""
         within = min((part.level for part in chunk[1:]), default=_WITHIN)
-        path = []
+        path: list[str] = []
         number = chunk[0].heading
-        while number >= 0:
+        while number >= 0 and len(path) < _DEEPEST:
             if self._headings[number].level < within:
                 path.append(self._headings[number].text)
             number = self._parents[number]

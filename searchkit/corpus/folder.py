@@ -12,13 +12,13 @@ out.
 """
 
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from searchkit import places
 from searchkit.corpus import ignore
 from searchkit.corpus.ignore import Patterns
 from searchkit.errors import BadInput
@@ -33,11 +33,8 @@ _SPECIAL = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# How the manifest of a search index ends.
-_MANIFEST, _PARTS = "manifest.json", "parts"
-_SEAL = re.compile(rb' "searchkit": "[^"\n]*",\n "blake3": "[0-9a-f]{64}"\n\}\n\Z')
-_SEAL_BYTES = 200
-_LOOKED_AT = frozenset([_GIT, _OWN, _MANIFEST, _PARTS])
+_OF_AN_INDEX = frozenset(["manifest.json", "parts"])  # what a search index has at least
+_LOOKED_AT = frozenset([_GIT, _OWN, *_OF_AN_INDEX])
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +265,7 @@ class _Walk:
         except OSError as error:
             return _unreadable(path, error)
         special = {entry.name: entry for entry in entries if entry.name in _LOOKED_AT}
-        if _is_index(special.get(_MANIFEST), special.get(_PARTS)):
+        if special.keys() >= _OF_AN_INDEX and places.is_index(Path(path)):
             return _passed_over(path, "a search index")
         own, git = (above.own, above.git) if above else ((), ())
         try:
@@ -343,18 +340,6 @@ def _patterns(entry: "os.DirEntry[str] | None", within: str) -> Iterator[_Ignore
     patterns = ignore.parse(content.decode("utf-8", "surrogateescape"))
     if patterns:
         yield _IgnoreFile(patterns, within + entry.name, len(within))
-
-
-def _is_index(manifest: "os.DirEntry[str] | None", parts: "os.DirEntry[str] | None") -> bool:
-    """Whether a folder with these entries is a directory that searchkit wrote."""
-    try:
-        if not (manifest and parts and manifest.is_file(follow_symlinks=False) and parts.is_dir()):
-            return False
-        with Path(manifest.path).open("rb") as file:
-            file.seek(max(0, manifest.stat().st_size - _SEAL_BYTES))
-            return _SEAL.search(file.read(_SEAL_BYTES)) is not None
-    except OSError:
-        return False
 
 
 def _passed_over(path: str, reason: str) -> PassedOver:

@@ -23,16 +23,14 @@ from queue import SimpleQueue
 from signal import SIGALRM, SIGKILL
 from threading import Lock, Thread
 from types import ModuleType, TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, Self
 
 from searchkit import catalog
 from searchkit.corpus import _worker
 from searchkit.corpus._worker import Reading
 from searchkit.corpus.extracted import Extracted
 from searchkit.corpus.formats import _decoding
-
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
+from searchkit.corpus.languages import identifier, language_of
 
 FORMATS = "searchkit.corpus.formats"
 
@@ -40,11 +38,7 @@ _SMALL = 128 * 1024  # bytes, over which no trusted reader takes a second, whate
 _MOST_FILES = 500  # that one child reads, which bounds what libraries leak
 _AHEAD = 2  # files under way per worker, so that none waits for whoever takes the outcomes
 
-_SAMPLE = 4000  # characters of a document that tell its language
-_SURE = 0.3  # probability; where it says this of technical abstracts, it errs on 6 in 1,000
 _NO_LANGUAGE = frozenset({"code"})  # formats whose words are none of a language that people speak
-
-_LOADING = Lock()
 
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
@@ -97,17 +91,6 @@ def format_of(path: Path) -> str | None:
     except OSError:
         return named or "plain"
     return (named or "plain") if _decoding.is_text(head) else None
-
-
-def language_of(text: str) -> str:
-    """The language that a text begins in, ISO 639-1, or nothing where that is not sure.
-
-    Numbers and the like are left out: they belong to no language, and would make any unsure.
-    """
-    found = text[: 2 * _SAMPLE].split()
-    words = (word for word in found if 2 * sum(map(str.isalpha, word)) > len(word))
-    language, _ = _identifier().classify(" ".join(words)[:_SAMPLE])
-    return language if len(language) == 2 else ""  # "und" is unsure, "zxx" is no language
 
 
 class Reader:
@@ -163,7 +146,7 @@ class Reader:
         try:
             for number, (key, path, format_name) in enumerate(paths):
                 if number == 0:  # it is needed soon, and loads while the first files are read
-                    Thread(target=_identifier).start()
+                    Thread(target=identifier).start()
                 if self._is_safe(path, format_name):
                     module = f"{self._package}.{format_name}"
                     reading = _worker.read(module, path, self._most_characters)
@@ -347,24 +330,6 @@ def _by_name() -> dict[str, str]:
 
 def _module(package: str, name: str) -> ModuleType:
     return import_module(f"{package}.{name}")
-
-
-def _identifier() -> "LanguageIdentifier":
-    """What tells languages; a second caller waits while the first has it loaded."""
-    with _LOADING:
-        return _loaded()
-
-
-@cache
-def _loaded() -> "LanguageIdentifier":
-    """It takes half a second to unpack its model."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True, min_confidence=_SURE)
-    # Those without a code of two letters are rare, and take from their neighbours: Nigerian Pidgin
-    # takes a tenth of what is English.
-    found.set_languages([code for code in found.labels if len(code) == 2 or code == "zxx"])
-    return found
 
 
 def _size(count: int) -> str:

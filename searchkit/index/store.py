@@ -157,10 +157,14 @@ class Store:
         """
         return sum(file["bytes"] for file in self._part(name)["files"].values())
 
-    def part(self, name: str) -> Path:
+    def part(self, name: str, *, only: str | None = None) -> Path:
         """The folder of a part, after its files, and no others, were checked.
 
         They are checked once: the next call for the same part returns at once.
+
+        Args:
+            name: of the part.
+            only: the one file that is needed; the others are not checked.
 
         Raises:
             UnknownName: there is no such part.
@@ -170,14 +174,16 @@ class Store:
         """
         part = self._part(name)
         folder = self.path / part["folder"]
-        if part["folder"] not in self._checked:
-            fault = next(_faults(folder, part["files"]), None)
+        wanted = part["files"] if only is None else {only: part["files"][only]}
+        checked = part["folder"] if only is None else f"{part['folder']}/{only}"
+        if not {part["folder"], checked} & self._checked:
+            fault = next(_faults(folder, wanted), None)
             if fault and _read(self.path) != self._manifest:
                 raise Rebuilt(f"{self.path} was rebuilt while it was open; open it again")
             if fault:
                 follows = self.corpus.get("kind") == "folder"
                 raise CorruptFile(f"{fault}; {_MEND if follows else _AGAIN}")
-            self._checked.add(part["folder"])
+            self._checked.add(checked)
         return folder
 
     def faults(self, name: str) -> list[str]:
@@ -187,7 +193,10 @@ class Store:
             UnknownName: there is no such part.
         """
         part = self._part(name)
-        return list(_faults(self.path / part["folder"], part["files"]))
+        found = list(_faults(self.path / part["folder"], part["files"]))
+        if not found:
+            self._checked.add(part["folder"])
+        return found
 
     @contextmanager
     def writing(self) -> Iterator["Draft"]:
@@ -337,6 +346,7 @@ class Draft:
                 shutil.rmtree(target)  # it was damaged, and being built again mends it
             files.sync_tree(folder)
             folder.rename(target)
+        self._store._checked.add(place.as_posix())
         return {"folder": place.as_posix(), "files": listed, "facts": self._facts[name]}
 
 
@@ -397,7 +407,8 @@ def _read(path: Path) -> _Manifest | None:
     seal = _SEAL.search(content)
     if seal is None:
         raise CorruptFile(
-            f"{file} ({len(content)} bytes) does not end with its BLAKE3 hash; {_DELETE}"
+            f"{file} ({len(content)} bytes) does not end with a BLAKE3 hash: {path} is no index, or"
+            " its manifest was cut off; build one in another directory with: searchkit index"
         )
     found = blake3(content[: seal.start()]).hexdigest()
     if found != seal[1].decode():

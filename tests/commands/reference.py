@@ -12,7 +12,8 @@ HEAD = """# Commands
 Written from `searchkit --help` by `make reference`.
 
 Results go to standard output, progress and notes to standard error. Exit codes: 0 done, 1 something
-to mend (one line says what), 2 a usage error, 130 interrupted.
+to mend (one line says what), 2 a usage error, 130 interrupted, 141 where nobody reads the output of
+a command that writes more than its output.
 """
 
 

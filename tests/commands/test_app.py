@@ -239,3 +239,42 @@ def test_a_document_cannot_command_the_terminal(process, searchkit, write_collec
     assert "ferry �]0;owned� �[2J �31m island��" in shown
     exact = process("search", "ferry island", "-i", "evil", "-o", "jsonl").stdout.decode()
     assert "\\u001b]0;owned\\u0007" in exact  # escaped, as JSON does
+
+
+def test_a_cell_of_a_table_cannot_command_the_terminal(searchkit, toy, home):
+    assert searchkit("index", toy).code == 0
+    (home / "indexes" / "toy").rename(home / "indexes" / "a\x1b[2Jb")
+    assert "a\ufffd[2Jb" in searchkit("status").out
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_an_index_is_built_whole_though_nobody_listens(searchkit, toy, tiny, stream):
+    read, write = os.pipe()
+    os.close(read)
+    other = {"stdout": "stderr", "stderr": "stdout"}[stream]
+    process = subprocess.run(
+        [sys.executable, "-m", "searchkit", "index", toy, "--variant", "mean-causal", *tiny],
+        **{stream: write, other: subprocess.PIPE},
+    )
+    os.close(write)
+    assert process.returncode == (141 if stream == "stdout" else 0)
+    assert "mean-causal" in searchkit("status", "toy").out
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("index", "interrupted; what was finished is kept, and the same command goes on from"),
+        ("status", "interrupted\n"),
+    ],
+)
+def test_only_what_goes_on_after_an_interruption_says_so(
+    searchkit, toy, monkeypatch, command, said
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("searchkit.places.indexes", interrupted)
+    done = searchkit(*([command, toy] if command == "index" else [command]))
+    assert done.code == 130
+    assert done.err.startswith(said)

@@ -1,6 +1,8 @@
 """searchkit index of a folder, and what looks after it: status, watch, verify, repair, compact."""
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +106,59 @@ def test_rules_choose_files(searchkit, notes):
     assert {state for name, state in states.items() if name != ".secret.txt"} == {"ignored"}
 
 
+def test_rules_stay_until_they_are_changed_or_taken_back(searchkit, notes):
+    def read(*options):
+        done = searchkit("index", notes, *options)
+        assert done.code == 0, done.err
+        told = [line for line in done.err.splitlines() if " is read with " in line]
+        shown = searchkit("status", "my notes", "--files").out.splitlines()
+        return told, {line.split("/")[-1] for line in shown if line.startswith("indexed")}
+
+    few = {"ferry.md", "radio.py"}
+    assert read("--exclude", "animals/", "--max-megabytes", "100") == ([], few)
+    told, found = read("--hidden")
+    assert told == [f"note   {notes} is read with --hidden from now on, and was with --no-hidden"]
+    assert found == {*few, ".secret.txt"}
+    told, found = read("--max-megabytes", "50", "--no-hidden")
+    assert told == [
+        f"note   {notes} is read with --no-hidden, --max-megabytes 50 from now on, and was with "
+        "--hidden, --max-megabytes 100"
+    ]
+    assert found == few
+    assert read()[0] == []
+    assert read("--exclude", "")[1] == {*few, "sheep.txt"}
+
+
+def test_names_of_files_cannot_command_the_terminal(searchkit, notes):
+    evil = notes / "a\x1b[2Jb\nfiles  none\x9b.docx"
+    evil.write_bytes(b"PK\3\4 but no archive")
+    shown = evil.name.translate(dict.fromkeys(map(ord, "\x1b\n\x9b"), "\ufffd"))
+    rehearsed = searchkit("index", notes, "--dry-run")
+    assert f"new        {notes}/{shown}" in rehearsed.out.splitlines()
+    done = searchkit("index", notes)
+    assert f"failed     {notes}/{shown}: " in done.err
+    for options in (["--files"], []):
+        assert f"failed     {notes}/{shown}" in searchkit("status", "my notes", *options).out
+
+
+def test_a_folder_with_a_manifest_of_its_own_is_documents_and_no_index(
+    searchkit, refused, tmp_path, monkeypatch, home
+):
+    folder = tmp_path / "ext"
+    folder.mkdir()
+    (folder / "a.md").write_text(FERRY)
+    (folder / "manifest.json").write_text('{"manifest_version": 3}')
+    monkeypatch.chdir(tmp_path)
+    assert refused("status", "ext").startswith("no index 'ext'; there is none yet")
+    assert "is no index, or its manifest was cut off" in refused("status", "./ext")
+    assert searchkit("index", "ext", "--dry-run").code == 0
+    assert searchkit("index", "ext").out == f"{home}/indexes/ext\n"
+    assert searchkit("status", "ext").out.startswith(f"{home}/indexes/ext: 2 documents")
+    (home / "indexes" / "ext").rename(tmp_path / "moved")
+    assert searchkit("status", "moved").out.startswith("moved: 2 documents")
+    assert searchkit("index", "--name", "moved").code == 0
+
+
 def test_a_file_that_cannot_be_read_costs_itself_alone(searchkit, notes):
     (notes / "broken.docx").write_bytes(b"PK\3\4 but no archive")
     done = searchkit("index", notes)
@@ -144,6 +199,15 @@ class TestRefuses:
     def test_paths_that_do_not_name_an_index(self, refused, notes):
         assert "give it a --name" in refused("index", notes, notes / "animals")
         assert "--name NAME" in refused("index")
+
+    def test_what_is_no_number_of_megabytes(self, refused, notes):
+        for number in ("inf", "nan"):
+            assert refused("index", notes, "--max-megabytes", number) == (
+                f"--max-megabytes is {number}; it must be a number, such as 50"
+            )
+
+    def test_a_root_of_the_file_system_without_a_name(self, refused):
+        assert refused("index", "/").startswith("'' cannot name an index")
 
     def test_a_folder_that_is_not_there(self, refused, tmp_path, home):
         assert "is not there; check the path" in refused("index", tmp_path / "nowhere")
@@ -187,7 +251,7 @@ class TestUpkeep:
         done = searchkit("verify", "my notes")
         assert done.code == 1
         assert done.out.startswith("words: ") and file.name in done.out
-        assert "searchkit repair my notes" in done.err
+        assert "searchkit repair 'my notes'" in done.err
         assert searchkit("repair", "my notes").out.startswith("words: ")
         assert searchkit("verify", "my notes").code == 0
         assert titles(searchkit, "high water") == ["ferry.md"]
@@ -200,13 +264,44 @@ class TestUpkeep:
         assert titles(searchkit, "high water") == []
         assert titles(searchkit, "sheep") == ["sheep.txt"]
 
+    def test_what_is_told_to_do_next_finds_the_index(self, searchkit, notes, indexed, tmp_path):
+        elsewhere = tmp_path / "else where"
+        indexed.rename(elsewhere)
+        (words,) = elsewhere.glob("parts/words-*")
+        next(words.iterdir()).write_bytes(b"damaged")
+        mending = searchkit("verify", elsewhere).err.partition("mend it with: searchkit ")[2]
+        done = searchkit(*shlex.split(mending))
+        assert done.code == 0
+        assert searchkit(*shlex.split(done.err.partition("next: searchkit ")[2])).code == 0
+
+    def test_a_variant_is_forgotten_on_demand(self, searchkit, refused, notes, indexed, tiny):
+        searchkit("index", notes, "--variant", "mean-causal", *tiny)
+        assert list(Generation.open(indexed).encoders()) == ["mean-causal"]
+        assert searchkit("compact", "my notes", "--forget", "mean-causal").code == 0
+        assert list(Generation.open(indexed).encoders()) == []
+        assert refused("compact", "my notes", "--forget", "mean-causal") == (
+            f"{indexed} has no encoder 'mean-causal'; there are: none"
+        )
+
     @pytest.mark.parametrize("command", ["verify", "repair", "compact"])
     def test_an_index_of_a_corpus_is_refused(self, searchkit, refused, toy, command):
         assert searchkit("index", toy).code == 0
         refused(command, "toy")
 
 
+def test_watching_a_folder_that_is_gone_is_refused(searchkit, notes, indexed):
+    shutil.rmtree(notes)
+    done = searchkit("watch", "my notes")
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"searchkit: {indexed} follows no folder that is there; is a disk missing?"
+    )
+
+
 def test_watching_follows_the_folder_until_it_is_interrupted(searchkit, notes, indexed, home):
+    inside = notes / "idx"  # an index may lie in what it follows; its neighbour is a document
+    indexed.rename(inside)
+    indexed.symlink_to(inside)
     process = subprocess.Popen(
         [sys.executable, "-m", "searchkit", "watch", "my notes", "--wait", "0.1"],
         stderr=subprocess.PIPE,
@@ -218,11 +313,11 @@ def test_watching_follows_the_folder_until_it_is_interrupted(searchkit, notes, i
                 break
         deadline = time.monotonic() + 60
         found = []
-        while time.monotonic() < deadline and found != ["goats.txt"]:
-            (notes / "animals" / "goats.txt").write_text("Goats climb.\n", "utf-8")
+        while time.monotonic() < deadline and found != ["idx-goats.txt"]:
+            (notes / "idx-goats.txt").write_text("Goats climb.\n", "utf-8")
             time.sleep(0.5)
             found = titles(searchkit, "goats")
-        assert found == ["goats.txt"]
+        assert found == ["idx-goats.txt"]
     finally:
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=60)

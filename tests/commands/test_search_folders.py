@@ -341,8 +341,14 @@ class TestErrors:
         assert refused("search", " ", "-i", notes) == "the query is empty; type what to look for"
 
     def test_a_date_that_is_none(self, refused, notes):
-        assert refused("search", "ferry", "-i", notes, "--after", "soon").startswith(
-            "'after:soon' at character 1 has no date; write after:2024"
+        for option, value in (("--after", "soon"), ("--before", "2024 or so"), ("--after", "")):
+            assert refused("search", "ferry", "-i", notes, option, value) == (
+                f"{option} {value!r} is no date; write {option} 2024, {option} 2024-05 or "
+                f"{option} 2024-05-31"
+            )
+        times = ["--after", "2024", "--before", "2023"]
+        assert refused("search", "ferry", "-i", notes, *times) == (
+            "--after is not earlier than --before, so no time is left; swap them"
         )
 
     def test_a_fusion_that_is_not_there(self, refused, notes):

@@ -384,3 +384,10 @@ def test_a_context_leads_to_the_chunk():
 def test_sizes_that_make_no_sense_are_refused(options, message):
     with pytest.raises(BadInput, match=message):
         spans(plain("x"), words, **options)
+
+
+def test_a_path_of_many_headings_is_told_by_the_innermost():
+    headings = tuple(Heading(0 if n == 0 else 2 * n, n + 1, f"h{n}") for n in range(50))
+    document = Extracted(text="h\n" * 50 + prose(30), headings=headings)
+    *_, last = spans(document, words, max_tokens=20)
+    assert last.headings == tuple(f"h{n}" for n in range(42, 50))

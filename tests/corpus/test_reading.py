@@ -15,7 +15,7 @@ import pytest
 from searchkit.corpus import reading
 from searchkit.corpus._worker import Reading, packed, unpacked
 from searchkit.corpus.extracted import Extracted, Heading
-from searchkit.corpus.reading import Outcome, Reader, format_of, language_of
+from searchkit.corpus.reading import Outcome, Reader, format_of
 
 DATA = Path(__file__).parents[3] / "shared/data"
 
@@ -161,25 +161,6 @@ def test_every_field_survives_the_way_between_processes():
     for one in (Reading((document, Extracted(text=""))), Reading(failure="x", encrypted=True)):
         assert unpacked(packed(one)) == one
     assert unpacked(packed(Reading(failure="a \udc80 name"))).failure == "a ? name"
-
-
-@pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("The rain in May fell softly on the roofs of the old town.", "en"),
-        ("Der Regen fiel im Mai sanft auf die Dächer der alten Stadt.", "de"),
-        ("五月的雨轻轻地落在老城的屋顶上。", "zh"),
-        ("雨が降っていますが、明日は晴れるでしょう。", "ja"),
-        ("ฝนตกหนักมากในเดือนพฤษภาคม", "th"),
-        ("12 34 56 78 90 The rain in May 3.14 2.72 1841\t4\t2120\n" * 20, "en"),
-        ("1, 2, 3, 4, 5", ""),
-        ("aGVsbG8gd29ybGQsIGhlbGxv", ""),
-        ("x", ""),
-        ("", ""),
-    ],
-)
-def test_a_language_is_told_where_it_is_sure(text, language):
-    assert language_of(text) == language
 
 
 def test_code_has_no_language_that_people_speak(tmp_path):

@@ -11,6 +11,7 @@ import textwrap
 import pytest
 from blake3 import blake3
 
+from searchkit import files
 from searchkit.errors import BadInput, CorruptFile, SearchkitError, UnknownName
 from searchkit.index.store import Rebuilt, Store, part_of
 
@@ -203,12 +204,30 @@ def test_only_the_part_that_is_asked_for_is_read(index):
 
 
 def test_a_part_is_checked_once(index, monkeypatch):
-    from searchkit import files
-
     store = Store.open(index)
     store.part("bm25")
     monkeypatch.setattr(files, "blake3_of", lambda path: pytest.fail(f"{path} was read again"))
     store.part("bm25")
+
+
+def test_what_was_committed_or_found_whole_is_not_read_again(index, monkeypatch):
+    store = commit(index, {"vectors": {"v": b"1"}})
+    checked = Store.open(index)
+    assert checked.faults("bm25") == []
+    monkeypatch.setattr(files, "blake3_of", lambda path: pytest.fail(f"{path} was read again"))
+    assert everything(store.part("vectors")) == {"v": b"1"}
+    assert everything(checked.part("bm25")) == BM25
+
+
+def test_a_file_can_be_checked_alone(index):
+    folder = Store.open(index).part("bm25")
+    (folder / "empty").write_bytes(b"damaged")
+    store = Store.open(index)
+    assert (store.part("bm25", only="scores.npy") / "scores.npy").read_bytes()
+    with pytest.raises(CorruptFile, match="empty has 7 bytes"):
+        store.part("bm25", only="empty")
+    with pytest.raises(CorruptFile, match="empty has 7 bytes"):
+        store.part("bm25")
 
 
 def test_building_a_damaged_part_again_mends_it(index):
@@ -466,3 +485,11 @@ def test_parts_are_named_after_encoders_whatever_those_are_called():
     hashed = [part_of("vectors", name) for name in ("", "a/../b", "é", ".x", "y" * 99, "y" * 98)]
     assert len(set(hashed)) == 6
     assert all(re.fullmatch(r"vectors\.[0-9a-f]{12}", part) for part in hashed)
+
+
+def test_a_manifest_of_another_program_is_nothing_to_delete(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "an extension", "manifest_version": 3}')
+    for opened in (Store.open, Store.create_or_open):
+        with pytest.raises(CorruptFile, match="is no index, or its manifest was cut off") as caught:
+            opened(tmp_path)
+        assert "delete" not in str(caught.value)

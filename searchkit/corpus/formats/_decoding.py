@@ -15,11 +15,13 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# What is declared as one of these is written in the other, which has all its characters and more.
+# What is declared as one of these is written in the other, which has all its characters and more;
+# by the names of Python's codecs, each of which has many spellings.
 _WIDER = {
-    "iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252",
-    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "ks_c_5601-1987": "cp949",
+    "iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
+    "shift_jis": "cp932", "euc_kr": "cp949",
 }  # fmt: skip
+_WITH_NULS = ("utf-16", "utf-32")  # and their two orders of bytes: text, for all the NUL bytes
 _SEQUENCE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
@@ -70,9 +72,10 @@ def decoded(content: bytes, declared: str = "") -> str:
     Raises:
         Unreadable: the bytes are not text.
     """
-    if not is_text(content[:HEAD]):
+    encoding = _codec(declared)
+    if not is_text(content[:HEAD]) and not _fits(content, encoding):
         raise Unreadable("binary data, not text")
-    return with_line_feeds(storable(_characters(content, declared)))
+    return with_line_feeds(storable(_characters(content, encoding)))
 
 
 def storable(text: str) -> str:
@@ -92,14 +95,33 @@ def with_line_feeds(text: str) -> str:
     return text.replace("\r", " " if "\n" in text else "\n")
 
 
-def _characters(content: bytes, declared: str) -> str:
-    for mark, encoding in _MARKS:
+def _codec(declared: str) -> str:
+    """The name that Python has for what is written in an encoding; empty where it knows none."""
+    try:
+        name = codecs.lookup(declared).name
+    except (LookupError, ValueError):
+        return ""
+    return _WIDER.get(name, name)
+
+
+def _fits(content: bytes, encoding: str) -> bool:
+    """Whether bytes are a text in an encoding that has NUL bytes in it."""
+    if not encoding.startswith(_WITH_NULS):
+        return False
+    try:
+        return "\0" not in content.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+
+
+def _characters(content: bytes, encoding: str) -> str:
+    for mark, marked in _MARKS:
         if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, errors="replace")
-    for encoding in (_WIDER.get(declared.lower(), declared), "utf-8"):
-        if encoding:
+            return content[len(mark) :].decode(marked, errors="replace")
+    for tried in (encoding, "utf-8"):
+        if tried:
             try:
-                return content.decode(encoding)
+                return content.decode(tried)
             except (LookupError, ValueError):  # no such encoding, or the bytes are in another
                 continue
     text = content.decode("utf-8", errors="replace")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from searchkit.corpus.extracted import Heading
 from searchkit.corpus.formats._decoding import storable
 
-_LONGEST = 300  # characters; more is a paragraph in the wrong field
+LONGEST = 300  # characters; more is a paragraph in the wrong field
 
 # What programs write where nobody gave a title.
 _PLACEHOLDER = re.compile(
@@ -26,6 +26,15 @@ def one_line(text: str) -> str:
     return " ".join(storable(text).split())
 
 
+def short(text: str) -> str:
+    """A title or a heading on one line; the beginning of one that is as long as a paragraph.
+
+    Every chunk below it repeats it, so a long one would be stored as often as it is long.
+    """
+    line = one_line(text)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1].rstrip()}…"
+
+
 def sane(title: str | None) -> str:
     """A title out of a file's metadata, or nothing where it is no title.
 
@@ -36,7 +45,7 @@ def sane(title: str | None) -> str:
     if (
         words < 2
         or 2 * words < len(line.replace(" ", ""))
-        or len(line) > _LONGEST
+        or len(line) > LONGEST
         or _PLACEHOLDER.fullmatch(line)
         or _FILE_NAME.fullmatch(line)
     ):

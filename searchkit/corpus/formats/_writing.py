@@ -62,7 +62,7 @@ class Writing:
         """Add a heading as a block of its own; white space alone adds nothing."""
         line = _titles.one_line(text)
         if line:
-            self.block(line, headings=[Heading(0, level, line)])
+            self.block(line, headings=[Heading(0, level, _titles.short(line))])
 
     def page(self) -> None:
         """What follows is on the next page."""
@@ -83,7 +83,7 @@ class Writing:
         pages = self._pages + [self._length for starts in self._waiting if starts is self._pages]
         return Extracted(
             text="".join(self._pieces),
-            title=_titles.one_line(title) or _titles.sole(self._headings),
+            title=_titles.short(title) or _titles.sole(self._headings),
             headings=self.headings,
             pages=(0, *pages[1:]) if pages else (),
             units=tuple(self._units),

@@ -5,6 +5,7 @@ Markdown give neither.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -29,7 +30,6 @@ _SOFT_HYPHEN = "\xad"
 _SPACE = re.compile(r"\s+")
 _AROUND_BREAK = re.compile(r" *\n *")
 _SPACES = re.compile(r" {2,}")
-_LONGEST_HEADING = 300  # characters; more is a page whose heading was never closed
 
 _EMPTY = frozenset({
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
@@ -47,6 +47,19 @@ _PARAGRAPHS = frozenset({
 _LINES = frozenset({"caption", "dd", "dt", "li", "legend", "tbody", "tfoot", "thead", "tr"})
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
+# The elements whose end tag may be left out, and the beginnings that end them then.
+_ROW_GROUPS = frozenset({"tbody", "tfoot", "thead"})
+_ENDED_BY = {
+    "p": _PARAGRAPHS | _LINES | _HEADINGS.keys() | {"td", "th"},
+    "li": frozenset({"li"}),
+    **dict.fromkeys(("dd", "dt"), frozenset({"dd", "dt"})),
+    "option": frozenset({"option"}),
+    **dict.fromkeys(("td", "th"), _ROW_GROUPS | {"td", "th", "tr"}),
+    "tr": _ROW_GROUPS | {"tr"},
+    **dict.fromkeys(_ROW_GROUPS, _ROW_GROUPS),
+}
+_CONTAINERS = (_PARAGRAPHS | _LINES | _UNSHOWN | {"td", "th", "option"}) - _EMPTY
+
 
 def read(path: Path) -> Iterator[Extracted]:
     """The page.
@@ -61,14 +74,15 @@ def read(path: Path) -> Iterator[Extracted]:
 
 
 def decoded(content: bytes, declared: str = "") -> str:
-    """The markup in bytes, in the encoding that is declared for it or that it names itself.
+    """The markup in bytes, in the encoding that its envelope declares or that it names itself.
 
     Raises:
         Unreadable: the bytes are not text.
     """
     if not declared and (named := _CHARSET.search(content, 0, _PROLOGUE)):
-        declared = named[1].decode("ascii", errors="replace").lower()
-    return _decoding.decoded(content, declared if _CODEC.fullmatch(declared) else "")
+        name = named[1].decode("ascii", errors="replace").lower()
+        declared = name if _CODEC.fullmatch(name) else ""
+    return _decoding.decoded(content, declared)
 
 
 def write(writing: Writing, markup: str) -> str:
@@ -108,19 +122,25 @@ class _Page(HTMLParser):
         self._heading = 0
         self._verbatim = 0  # elements <pre> around it
         self._in_title = False
-        self._unshown, self._depth = "", 0
+        # What is open of an element that is not shown, itself first: containers, and its like.
+        self._unshown: list[str] = []
+        self._open: Counter[str] = Counter()  # how many there are of each
         self._cells: list[list[_Block]] | None = None  # of the row being read
         self._row_close = False  # whether that row is on the line after the one before
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin a block, a cell or something that is not shown."""
-        self._in_title = tag == "title" and not self.title
-        if self._depth:
-            self._depth += tag == self._unshown
+        self._in_title = False
+        while self._unshown and tag in _ENDED_BY.get(self._unshown[-1], ()):
+            self._end_unshown()
+        if self._unshown:
+            if tag in _CONTAINERS or tag == self._unshown[0]:
+                self._begin_unshown(tag)
             return
         if tag not in _EMPTY and (tag in _UNSHOWN or _is_hidden(tag, attrs)):
-            self._unshown, self._depth = tag, 1
+            self._begin_unshown(tag)
             return
+        self._in_title = tag == "title" and not self.title
         if tag == "br":
             self._pieces.append("\n")
         elif tag in _PARAGRAPHS or tag in _HEADINGS:
@@ -143,8 +163,7 @@ class _Page(HTMLParser):
         """End what the tag has begun."""
         if tag == "title":
             self._in_title = False
-        if self._depth:
-            self._depth -= tag == self._unshown
+        if self._unshown and self._ends_unshown(tag):
             return
         if tag in _PARAGRAPHS or tag in _HEADINGS:
             self._begin(close=False)
@@ -161,13 +180,34 @@ class _Page(HTMLParser):
         """Add text to the title or the block."""
         if self._in_title:
             self.title = _titles.one_line(f"{self.title} {data}")
-        elif not self._depth:
+        elif not self._unshown:
             data = data.replace(_SOFT_HYPHEN, "")
             self._pieces.append(data if self._verbatim else _SPACE.sub(" ", data))
 
     def parse_marked_section(self, i: int, report: bool = True) -> int:
         """Skip `<![...>` as browsers do; the standard library stumbles over unknown ones."""
         return self.parse_bogus_comment(i, report)
+
+    def _begin_unshown(self, tag: str) -> None:
+        self._unshown.append(tag)
+        self._open[tag] += 1
+
+    def _end_unshown(self) -> str:
+        tag = self._unshown.pop()
+        self._open[tag] -= 1
+        return tag
+
+    def _ends_unshown(self, tag: str) -> bool:
+        """Whether an end tag belongs to what is not shown; that of a container around ends it."""
+        if self._open[tag]:
+            while self._end_unshown() != tag:
+                pass
+            return True
+        if tag == "p" or tag not in _CONTAINERS or not all(map(_ENDED_BY.get, self._unshown)):
+            return True
+        while self._unshown:
+            self._end_unshown()
+        return False
 
     def end(self) -> None:
         """Write what is still held back."""
@@ -183,7 +223,8 @@ class _Page(HTMLParser):
         if not text.strip():
             self._close = self._close and close
             return
-        level = self._heading if len(text) <= _LONGEST_HEADING else 0
+        # One that is longer was never closed.
+        level = self._heading if len(text) <= _titles.LONGEST else 0
         block = _Block(text, level, self._close, self._verbatim > 0)
         if self._cells:
             self._cells[-1].append(block)

@@ -54,7 +54,7 @@ def _outline(text: str) -> tuple[str, tuple[Heading, ...]]:
             end = text.find(f"\\end{{{token['hidden']}}}", place)
             place = end if end >= 0 else len(text)
         elif token["command"]:
-            shown = _titles.one_line(_shown(_braced(text, place)))
+            shown = _titles.short(_shown(_braced(text, place)))
             if token["command"] == "title":
                 title = title or shown
                 continue

@@ -24,9 +24,17 @@ TEXT = True
 TRUSTED = False
 
 _PEOPLE = ("From", "To", "Cc")
-_ENVELOPE = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From [^\r\n]*\d{4}[^\r\n]*\r?\n")
+# The line before each mail of a mailbox: a sender, a clock and a year. Without the clock, sentences
+# look like it.
+_ENVELOPE = re.compile(
+    rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))"
+    rb"From [^\r\n]{1,300}\d\d:\d\d[^\r\n]{0,60}\b\d{4}\b[^\r\n]{0,60}\r?\n"
+)
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)  # a line of a mail that looks like an envelope
 _FIELD = re.compile(rb"[!-9;-~]+:")
+# Of a web page saved as a mail: text by its type, and for no reader. Any other text is one
+# (RFC 2046, section 4.1.4).
+_NO_TEXT = frozenset({"text/css", "text/ecmascript", "text/javascript", "text/x-javascript"})
 
 
 def read(path: Path) -> Iterator[Extracted]:
@@ -59,7 +67,8 @@ def _extracted(content: bytes) -> Extracted:
     writing = Writing()
     _write(writing, mail)
     made = writing.extracted()
-    return replace(made, title=_header(mail, "Subject"), modified=_date(mail))
+    title = _titles.short(_header(mail, "Subject"))
+    return replace(made, title=title, modified=_date(mail))
 
 
 def _write(writing: Writing, mail: Message) -> None:
@@ -92,7 +101,7 @@ def _write_part(writing: Writing, part: Message, attached: list[str]) -> None:
         attached.append(name or "without a name")
     elif kind == "text/html":
         html.write(writing, _text(part))
-    elif part.get_content_maintype() == "text":
+    elif part.get_content_maintype() == "text" and kind not in _NO_TEXT:
         writing.block(_text(part))
 
 

@@ -63,7 +63,7 @@ def headings(text: str, begin: int = 0) -> Iterator[Heading]:
     tokens = _parser().parse(body)
     for token, content in pairwise(tokens):
         if token.type == "heading_open" and token.level == 0 and token.map:
-            line = _titles.one_line(_MARKUP.sub(_shown, content.content))
+            line = _titles.short(_MARKUP.sub(_shown, content.content))
             if line:
                 yield Heading(starts[token.map[0]], int(token.tag[1:]), line)
 
@@ -83,7 +83,7 @@ def _front_matter(text: str) -> tuple[str, int]:
     if yaml and (named := _YAML_TITLE.search(yaml[1])):
         title = next(filter(None, named.groups()), "")
     block = toml or yaml
-    line = _titles.one_line(title) if isinstance(title, str) else ""
+    line = _titles.short(title) if isinstance(title, str) else ""
     return line if any(map(str.isalnum, line)) else "", block.end() if block else 0
 
 

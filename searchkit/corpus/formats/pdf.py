@@ -19,7 +19,7 @@ TRUSTED = False
 
 _WRONG_PASSWORD, _UNKNOWN_SECURITY = 4, 5  # PDFium's error codes
 _NO_MARK = "\x02"  # where PDFium has taken out a hyphen and the line end after it
-_CUT_WORD = re.compile(rf"\b(\w++){_NO_MARK}(\w+)")
+_CUT_WORD = re.compile(rf"\b\w++(?:{_NO_MARK}\w++)+")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\xa0]")  # and the no-break space
 _NOT_WORD = re.compile(r"\W+")
 _SLACK = 64  # units of UTF-16 that a text may need beyond its characters before it is read again
@@ -100,8 +100,8 @@ def _whole_words(texts: Sequence[str]) -> list[str]:
         known = set(" ".join(texts).casefold().split())
 
         def whole(match: re.Match[str]) -> str:
-            joined = match[1] + match[2]
-            return joined if joined.casefold() in known else f"{match[1]}-{match[2]}"
+            joined = match[0].replace(_NO_MARK, "")
+            return joined if joined.casefold() in known else match[0].replace(_NO_MARK, "-")
 
         texts = [_CUT_WORD.sub(whole, text) if _NO_MARK in text else text for text in texts]
     return [_CONTROL.sub(" ", text).strip() for text in texts]
@@ -137,7 +137,8 @@ def _headings(
         after = found[-1].start + 1 - starts[page] if found else 0
         place = bisect_left(begins, after)
         if place < len(begins):
-            found.append(Heading(starts[page] + begins[place], bookmark.level + 1, title))
+            start = starts[page] + begins[place]
+            found.append(Heading(start, bookmark.level + 1, _titles.short(title)))
     return tuple(found)
 
 

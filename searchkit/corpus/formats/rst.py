@@ -58,7 +58,7 @@ def _headings(text: str) -> Iterator[Heading]:
         ):
             kind = lines[under][0], over
             level = levels.setdefault(kind, len(levels) + 1)
-            yield Heading(starts[number + over], level, _titles.one_line(title))
+            yield Heading(starts[number + over], level, _titles.short(title))
             number = under
         number += 1
 

@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from searchkit.corpus.folder import Rules
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from searchkit.encode.variant import Variant
@@ -21,7 +19,8 @@ class Plan:
     """How to bring an index into step. What is None stays as the index has it.
 
     Attributes:
-        rules: which files are read, of the roots that are named.
+        rules: which files are read, of the roots that are named: fields of `corpus.folder.Rules`;
+            those that are not given stay, and in a new root have their defaults.
         variants: rows to encode, besides those that the index holds.
         references: (name, folder) of sentence-transformers models to encode with, too.
         vector_indexes: choices of index/vector to build over large segments.
@@ -43,7 +42,7 @@ class Plan:
         dry_run: only say what would happen.
     """
 
-    rules: Rules | None = None
+    rules: Mapping[str, Any] = field(default_factory=dict)
     variants: Sequence["Variant"] = ()
     references: Sequence[tuple[str, Path]] = ()
     vector_indexes: Sequence[str] | None = None

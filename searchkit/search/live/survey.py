@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from searchkit.index.live.generation import Generation
 from searchkit.search.live import counting
 from searchkit.search.live.counting import Counter
 from searchkit.search.live.plan import Plan, Report
-from searchkit.search.live.scan import Scan, look, pair_moves
+from searchkit.search.live.scan import Scan, look, pair_moves, rules_of
 
 MAX_TOKENS, OVERLAP = 200, 0
 
+_MEGABYTE = 1_000_000
+
 # Goes up when readers or chunks change in a way that old indexes should take over.
-_READING = 1
+_READING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +128,12 @@ def survey(
             found.new_roots.append(root)
         elif before[root.root].rules != root.rules:
             found.new_rules.append(root)
+            report.notes.append(_told(before[root.root], root))
         records = []
         if generation and root.root in before:
             records = list(generation.catalogue.files(root=root.root, below=str(scope.place)))
         kept = [record for record in records if record.state in ("indexed", "empty")]
-        part, fault = Scan(), _fault(root)
+        part, fault, why = Scan(), _fault(root), "is a disk missing? bring it back"
         if not fault:
             part = look(
                 root,
@@ -141,7 +144,9 @@ def survey(
                 retry=plan.retry,
                 spare=path,
             )
-            if scope.whole and kept and not part.seen:
+            if part.fault:
+                fault, why = f"is passed over ({part.fault})", "mend that"
+            elif scope.whole and kept and not part.seen:
                 fault = "has no files any more"
         if not fault:
             found.scan.add(part)
@@ -151,17 +156,25 @@ def survey(
                 report.add(record.path, "deleted")
         elif kept:
             raise BadInput(
-                f"{root.path} {fault}, and {len(kept)} files of it are in the index: is a disk "
-                "missing? bring it back, or forget them with --forget-missing"
+                f"{root.path} {fault}, and {len(kept)} files of it are in the index: {why}, or "
+                "forget them with --forget-missing"
             )
         else:
             raise BadInput(f"{root.path} {fault}; check the path")
-    pair_moves(found.scan)
+    pair_moves(found.scan, cutting.reading)
     return found
 
 
-def scopes_of(known: Sequence[Root], places: Sequence[Path], rules: Rules | None) -> list[Scope]:
-    """Every place with its root, which may be a new one; none lies in another."""
+def scopes_of(
+    known: Sequence[Root], places: Sequence[Path], rules: Mapping[str, Any]
+) -> list[Scope]:
+    """Every place with its root, which may be a new one; none lies in another.
+
+    Args:
+        known: the roots of the index.
+        places: absolute; none for all roots.
+        rules: fields of `Rules` that a root has from now on; the others it keeps.
+    """
     if not known and not places:
         raise BadInput("an index needs a folder to follow; name one: searchkit index FOLDER")
     places = list(dict.fromkeys(places)) or [Path(root.path) for root in known]
@@ -172,15 +185,15 @@ def scopes_of(known: Sequence[Root], places: Sequence[Path], rules: Rules | None
             continue
         root = next((root for root in roots if _holds(root.path, place)), None)
         if root is None:
-            root = _new_root(place, roots, rules or Rules())
+            root = _new_root(place, roots, Rules(**rules))
             roots.append(root)
-        elif rules is not None and (asked := _plain(rules)) != root.rules:
+        elif (asked := replace(rules_of(root.rules), **rules)) != rules_of(root.rules):
             if str(place) != root.path:
                 raise BadInput(
                     f"{place} lies in {root.path}, which is indexed with other --include, "
                     f"--exclude or limits; they hold for all of it: name {root.path}"
                 )
-            root = replace(root, rules=asked)
+            root = replace(root, rules=_plain(asked))
         scopes.append(Scope(root, place))
     return scopes
 
@@ -211,6 +224,25 @@ def _plain(rules: Rules) -> dict[str, Any]:
     """Rules as JSON gives them back."""
     fields: dict[str, Any] = json.loads(json.dumps(asdict(rules)))
     return fields
+
+
+def _told(before: Root, now: Root) -> str:
+    """Which rules of a root are others than before, as the options that say so."""
+    new, old = (asdict(rules_of(root.rules)) for root in (now, before))
+    changed = [name for name, value in new.items() if value != old[name]]
+    options, others = (
+        ", ".join(_option(name, rules[name]) for name in changed) for rules in (new, old)
+    )
+    return f"{now.path} is read with {options} from now on, and was with {others}"
+
+
+def _option(name: str, value: Any) -> str:
+    if name == "most_bytes":
+        return f"--max-megabytes {value / _MEGABYTE:g}"
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{'' if value else 'no-'}{option}"
+    return " ".join(f"--{option} {pattern!r}" for pattern in value) or f"no --{option}"
 
 
 def _cutting(generation: Generation | None, plan: Plan) -> tuple[Cutting, bool]:

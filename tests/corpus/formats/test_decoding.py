@@ -48,6 +48,10 @@ def test_what_is_no_utf_8_is_an_older_encoding_unless_nearly_all_of_it_is(conten
     [
         ("жук".encode("koi8-r"), "koi8-r", "жук"),
         (b"\x93x\x94", "iso-8859-1", "“x”"),  # as browsers take it: Windows-1252
+        (b"\x93x\x94", "Latin1", "“x”"),
+        (b"\x93x\x94", "iso8859-1", "“x”"),
+        ("жук".encode("utf-16-le"), "utf-16le", "жук"),
+        ("жук".encode("utf-32-be"), "UTF-32BE", "жук"),
         ("жук".encode(), "no-such", "жук"),
         ("жук".encode(), "ascii", "Ð¶ÑƒÐº"),  # what is declared is believed where it fits
         (codecs.BOM_UTF8 + "жук".encode(), "koi8-r", "жук"),
@@ -94,4 +98,6 @@ def test_text_is_told_from_binary_data(head, text):
 def test_binary_data_is_refused_and_late_nul_bytes_are_replaced():
     with pytest.raises(Unreadable, match=r"^binary data, not text$"):
         decoded(b"a\0b")
+    with pytest.raises(Unreadable, match=r"^binary data, not text$"):
+        decoded(b"a\0b", "utf-16le")  # half a letter too many
     assert decoded(b"a" * 9000 + b"\0b") == "a" * 9000 + "\ufffdb"

@@ -22,7 +22,7 @@ PIECES = st.sampled_from(
         "-->", "<h1>", "</h1>", "<pre>", "</pre>", "<table>", "<tr>", "<td>", "<p>", "<title>",
         "</title>", "<script>", "<nav>", "<![x[", "&#0;", "&nbsp;", "\\section{", "\\title{", "}",
         "%", "{", "[", "]", '"', ",", ":", ";", "\\", "\\u00e9", "\\ud83d\\ude00", "\\ud83d",
-        "def f(): ", "class A:", "From: a@b\n", "From me Sat Jan 3 1996\n", "fn main() {",
+        "def f(): ", "class A:", "From: a@b\n", "From me Sat Jan 3 01:05:34 1996\n", "fn main() {",
         "Subject: =?utf-8?q?caf=C3=A9?=\n", "\0", "\ufeff", "\u2028", "\x0c", "\x1b[0m",
         "title: x\n", "word", "日本語", "é", "\U0001f600",
     ]
@@ -47,6 +47,7 @@ def check(document: Extracted) -> None:
         line.encode()
         assert "\0" not in line
         assert line == " ".join(line.split())
+        assert len(line) <= 300  # every chunk below repeats it
     starts = [heading.start for heading in document.headings]
     assert starts == sorted(set(starts))
     for heading in document.headings:
@@ -145,3 +146,28 @@ def test_a_broken_file_of_any_format_costs_itself_alone(samples, tmp_path):
         assert not (outcome.failure and outcome.documents)
         assert "\n" not in outcome.failure
         assert "its reader failed" not in outcome.failure, outcome  # nothing that was not foreseen
+
+
+LONG = "word " * 12_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.md", f"# {LONG}\n\ntext\n"),
+        ("b.md", f"{LONG}\n---\n\ntext\n"),
+        ("c.md", f"---\ntitle: {LONG}\n---\n\ntext\n"),
+        ("a.rst", f"{LONG}\n----\n\ntext\n"),
+        ("a.tex", f"\\title{{{LONG[:900]}}}\n\\section{{{LONG[:900]}}}\ntext\n"),
+        ("a.eml", f"Subject: {LONG}\n\ntext\n"),
+        ("a.html", f"<title>{LONG}</title><h1>{LONG}</h1>text"),
+    ],
+)
+def test_a_heading_as_long_as_a_text_is_told_by_its_beginning(name, content, tmp_path):
+    path = tmp_path / name
+    path.write_text(content)
+    (document,) = catalog.load(FORMATS, str(format_of(path))).read(path)
+    told = [document.title, *(heading.text for heading in document.headings)]
+    assert any(line.startswith("word word") for line in told)
+    assert max(map(len, told)) <= 300
+    assert "text" in document.text

@@ -97,3 +97,30 @@ def test_broken_markup_is_read_as_far_as_it_goes(read, markup, text):
     (found,) = read("a.html", markup, "html")
     assert found.text == text
     assert found.headings == ()
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<p hidden>x<p>b<p>c", "b\n\nc"),
+        ("<ul><li hidden>x<li>y</ul><p>after", "y\n\nafter"),
+        ("<ul><li>y<li hidden>x</ul>after", "y\n\nafter"),
+        ("<ul><li hidden>x<ul><li>x</ul>x<p>x<li>y</ul>", "y"),
+        ("<dl><dt hidden>x<dd>y<dt>z</dl>", "y\nz"),
+        ("<table><tr><td>a<td hidden>x<td>b<tr hidden><td>x<td>x<tr><td>c</table>", "a | b\nc"),
+        ("<table><tbody hidden><tr><td>x<tbody><tr><td>y</table>z", "y\n\nz"),
+        ("<div><p hidden>x</div>after", "after"),
+        ("<div hidden><p>x<p>x</ul>x</div>after", "after"),
+        ("<p hidden>x<div>after", "after"),
+        ("<p hidden>x</b>x</p>after", "after"),
+        ("<span hidden>x<span>x</span>x</span>after", "after"),
+        ("<nav><ul><li>x<li>x</ul>x</nav>after", "after"),
+    ],
+)
+def test_what_is_hidden_ends_where_a_browser_ends_it(read, markup, text):
+    assert read("a.html", markup, "html")[0].text == text
+
+
+def test_the_title_of_a_picture_is_not_that_of_the_page(read):
+    (found,) = read("a.html", "<body><svg><title>Icon</title></svg><h1>Rain</h1>", "html")
+    assert (found.title, found.text) == ("Rain", "Rain")

@@ -1,5 +1,6 @@
 """Mail and mailboxes."""
 
+import base64
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
 
@@ -103,3 +104,28 @@ def test_what_is_no_mail_is_refused_and_an_empty_mailbox_is_empty(read):
     with pytest.raises(Unreadable, match=r"^not a mail, which begins with a line such as"):
         read("a.eml", "Once upon a time\n", "mail")
     assert read("a.mbox", "\n", "mail") == []
+
+
+def test_what_a_saved_page_needs_besides_its_text_is_not_read(read):
+    mail = message(Subject="x")
+    mail.set_content("<p>The page", subtype="html")
+    mail.add_related(b"p { color: red }", maintype="text", subtype="css")
+    mail.add_related(b"document.write(1)", maintype="text", subtype="javascript")
+    mail.add_related(b"Rain in May", maintype="text", subtype="x-unheard-of")
+    (found,) = read("a.mht", mail.as_bytes(), "mail")
+    assert found.text == "The page\n\nRain in May"
+
+
+def test_a_sentence_begins_no_mail(read, make):
+    sentence = b"\nFrom 1998 to 2004 we lived there.\n\nFrom 10:30 on it rained.\n"
+    found = read("a.mbox", make.mail(1) + sentence + b"\n" + make.mail(2), "mail")
+    assert [one.title for one in found] == ["Rain 1", "Rain 2"]
+    assert found[0].text.endswith("From 1998 to 2004 we lived there.\n\nFrom 10:30 on it rained.")
+
+
+@pytest.mark.parametrize("subtype", ["plain", "html"])
+def test_a_body_of_two_bytes_a_letter_needs_no_mark(read, subtype):
+    head = f"Subject: x\nContent-Type: text/{subtype}; charset=utf-16le\n"
+    encoded = base64.encodebytes("Größe".encode("utf-16-le")).decode()
+    (found,) = read("a.eml", f"{head}Content-Transfer-Encoding: base64\n\n{encoded}", "mail")
+    assert found.text == "Größe"

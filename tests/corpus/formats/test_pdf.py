@@ -31,9 +31,12 @@ def test_a_text_longer_than_its_characters_say_is_read_to_its_end(read, make, mo
 
 
 def test_a_word_cut_at_the_end_of_a_line_is_whole_if_it_is_known():
-    texts = ["infor\x02mation and well\x02known", "Information is information\xa0here\ufffe"]
+    texts = [
+        "infor\x02ma\x02tion and well\x02known up\x02to\x02date",
+        "Information is information\xa0here\ufffe",
+    ]
     assert reader._whole_words(texts) == [
-        "information and well-known",
+        "information and well-known up-to-date",
         "Information is information here",
     ]
 

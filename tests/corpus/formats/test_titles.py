@@ -3,7 +3,7 @@
 import pytest
 
 from searchkit.corpus.extracted import Heading
-from searchkit.corpus.formats._titles import one_line, sane, sole
+from searchkit.corpus.formats._titles import LONGEST, one_line, sane, short, sole
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_a_line_has_single_spaces_and_can_be_stored():
 def test_a_heading_is_the_title_if_all_others_are_below_it(levels, title):
     headings = [Heading(number, level, str(number)) for number, level in enumerate(levels)]
     assert sole(headings) == title
+
+
+@pytest.mark.parametrize("length", [LONGEST, LONGEST + 1, 10 * LONGEST])
+def test_the_beginning_of_a_paragraph_stands_for_it(length):
+    found = short(" \n" + "x" * length)
+    assert found == ("x" * length if length <= LONGEST else "x" * (LONGEST - 1) + "…")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from searchkit.corpus.folder import Rules
 from searchkit.encode import loading
 from searchkit.errors import BadInput, SearchkitError
+from searchkit.index.live.catalogue import Catalogue
 from searchkit.index.store import Store
 from searchkit.search.live import upkeep
 from searchkit.search.live.sync import Plan, sync
@@ -126,6 +127,52 @@ def test_a_file_that_was_changed_within_the_tick_of_the_clock_is_compared(follow
     assert followed.texts() == {"ferry.txt": [FERRY.replace("two", "six")]}
 
 
+def test_a_touched_file_is_found_by_its_new_time(followed):
+    path = followed.write("ferry.txt", FERRY)
+    mail = followed.write("mail.eml", f"Date: Mon, 4 Mar 2019 10:00:00 +0000\n\n{SHEEP}\n".encode())
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    followed.sync()
+    own = followed.open().catalogue.documents()["mail.eml"].modified
+    assert own == 1_551_693_600
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    os.utime(mail, (1_600_000_000, 1_600_000_000))
+    assert followed.sync().counts == {"unchanged": 2}
+    documents = followed.open().catalogue.documents()
+    assert documents["ferry.txt"].modified == 1_600_000_000
+    assert documents["mail.eml"].modified == own
+    assert followed.found("ferry before:2021") == {"ferry.txt"}
+    assert followed.found("ferry after:2021") == set()
+    assert followed.found("sheep after:2019-03 before:2019-04") == {"mail.eml"}
+    path.rename(followed.folder / "boat.txt")
+    os.utime(followed.folder / "boat.txt", (1_650_000_000, 1_650_000_000))
+    assert followed.sync().counts == {"renamed": 1, "unchanged": 1}
+    assert followed.found("ferry after:2022 before:2023") == {"boat.txt"}
+    assert upkeep.verify(followed.path) == []
+
+
+def test_a_time_that_lies_ahead_costs_nothing_again(followed, monkeypatch):
+    for name, content in {"a.txt": FERRY, "b.pdf": b"%PDF-1.4 nothing", "c.bin": b"\0"}.items():
+        path = followed.write(name, content)
+        os.utime(path, (time.time() + 1e6, time.time() + 1e6))
+    report = followed.sync()
+    before = everything(followed.path)
+    monkeypatch.setattr("searchkit.search.live.intake.Reader", None)
+    monkeypatch.setattr("searchkit.search.live.scan._digest", None)
+    assert followed.sync().counts == {"unchanged": 1, "failed": 1, "ignored": 1} != report.counts
+    assert everything(followed.path) == before
+
+
+def test_a_file_that_is_still_fresh_is_compared_and_not_committed_again(followed):
+    path = followed.write("ferry.txt", FERRY)
+    for _ in range(2):
+        now = time.time() + 1
+        os.utime(path, (now, now))
+        followed.sync()
+        before = everything(followed.path)
+        assert followed.sync().counts == {"unchanged": 1}
+        assert everything(followed.path) == before
+
+
 def test_a_changed_file_encodes_what_changed_in_it(followed):
     paragraphs = [f"Entry {number}: " + "rain and wind " * 15 for number in range(6)]
     path = followed.write("log.txt", "\n\n".join(paragraphs))
@@ -160,6 +207,20 @@ def test_a_renamed_file_moves_without_being_read_or_encoded(notes, toy, monkeypa
     assert notes.encoded == {}
     np.testing.assert_array_equal(notes.vectors("mean-causal")["sea/boat.txt"], before["ferry.txt"])
     assert upkeep.verify(notes.path) == []
+
+
+def test_a_file_that_is_renamed_and_cut_anew_is_cut_anew(followed):
+    text = "\n\n".join(f"Entry {number}: " + "rain and wind " * 15 for number in range(6))
+    path = followed.write("log.txt", text)
+    age(followed.folder)
+    followed.sync(max_tokens=60)  # words
+    path.rename(followed.folder / "diary.txt")
+    followed.sync(max_tokens=200, yes=True)
+    renamed = followed.texts()["diary.txt"]
+    assert 1 < len(renamed) < 6
+    followed.write("other.txt", text)
+    followed.sync()
+    assert followed.texts()["other.txt"] == renamed
 
 
 def test_a_copy_shares_the_row_of_its_text(notes):
@@ -257,6 +318,8 @@ def test_ids_that_two_files_want_stay_apart(notes, tmp_path):
         "sea/radio.txt~2"
     }
     assert len(notes.texts()) == 4
+    assert notes.found("radio path:*.txt") == {"sea/radio.txt~2"}
+    assert notes.found("kept path:sea/radio.txt") == {"sea/radio.txt"}
 
 
 def test_a_folder_that_is_followed_cannot_be_followed_twice(notes):
@@ -281,6 +344,31 @@ def test_a_disk_that_is_not_there_deletes_nothing(notes, toy, loss):
         assert report.counts == {"deleted": 3}
         assert notes.texts() == {} and notes.open().catalogue.roots() == []
         assert upkeep.verify(notes.path) == []
+
+
+@pytest.mark.parametrize("way", ["patterns", "index"])
+def test_a_folder_that_is_passed_over_itself_deletes_nothing(notes, way):
+    if way == "patterns":
+        blocking, told = notes.write(".gitignore", "#" * 100_001), r"its \.gitignore has over"
+    else:
+        shutil.copytree(notes.path / "parts", notes.folder / "parts")
+        blocking = Path(shutil.copy(notes.path / "manifest.json", notes.folder))
+        told = "a search index"
+    before = everything(notes.path)
+    for places in ((), (notes.folder,), (notes.folder / "sea",)):
+        with pytest.raises(BadInput, match=rf"is passed over \({told}.*files of it are in the"):
+            notes.sync(*places)
+        with pytest.raises(BadInput, match="mend that, or forget them with --forget-missing"):
+            notes.sync(*places, dry_run=True)
+    assert everything(notes.path) == before
+    blocking.unlink()
+    shutil.rmtree(notes.folder / "parts", ignore_errors=True)
+    assert notes.sync().counts["unchanged"] == 3
+    blocking.write_bytes(b"#" * 100_001)
+    if way == "patterns":
+        assert notes.sync(forget_missing=True).counts == {"deleted": 3}
+        with pytest.raises(BadInput, match=r"passed over .*; check the path"):
+            notes.sync(notes.folder)
 
 
 def test_a_folder_that_cannot_be_read_keeps_its_files(follow):
@@ -311,12 +399,28 @@ def test_what_a_rule_leaves_out_from_now_on_leaves_the_index(notes, toy):
     report = notes.sync()
     assert toy.outcomes(report)["sheep.txt"] == toy.outcomes(report)["land"] == "ignored"
     assert notes.found("sheep") == set()
-    report = notes.sync(notes.folder, rules=Rules(include=("*.md",)))
+    report = notes.sync(notes.folder, rules={"include": ("*.md",)})
     assert set(notes.texts()) == set()
     with pytest.raises(BadInput, match=r"other --include, --exclude or limits"):
-        notes.sync(notes.folder / "sea", rules=Rules())
-    notes.sync(notes.folder, rules=Rules(gitignore=False))
+        notes.sync(notes.folder / "sea", rules={"include": ()})
+    notes.sync(notes.folder, rules={"include": (), "gitignore": False})
     assert notes.found("sheep") == {"land/sheep.txt"}
+
+
+def test_a_rule_changes_nothing_but_itself_and_is_told(notes, toy):
+    notes.sync(notes.folder, rules={"exclude": ("land/",), "most_bytes": 100_000_000})
+    report = notes.sync(notes.folder, rules={"hidden": True})
+    assert toy.outcomes(report)["land"] == "ignored"
+    assert report.notes == [
+        f"{notes.folder} is read with --hidden from now on, and was with --no-hidden"
+    ]
+    report = notes.sync(notes.folder, rules={"exclude": (), "most_bytes": 50_000_000})
+    assert notes.found("sheep") == {"land/sheep.txt"}
+    assert report.notes == [
+        f"{notes.folder} is read with no --exclude, --max-megabytes 50 from now on, and was with "
+        "--exclude 'land/', --max-megabytes 100"
+    ]
+    assert notes.sync(notes.folder).notes == []
 
 
 def test_a_file_that_failed_is_tried_again_when_it_changes_or_on_demand(followed, toy):
@@ -476,6 +580,22 @@ def test_an_index_of_a_corpus_is_left_alone(followed, tmp_path):
         draft.add("documents")
     with pytest.raises(BadInput, match="holds the corpus cacm, not a folder"):
         followed.sync(followed.folder)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_only_a_write_that_failed_is_a_full_disk(notes, monkeypatch, write):
+    """SQLite has one sentence for a quota that is used up and for a disk that cannot be read."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE if write else sqlite3.SQLITE_IOERR_READ
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Catalogue, "files", fail)
+    with pytest.raises((SearchkitError, sqlite3.Error)) as caught:
+        notes.sync()
+    assert ("there is no room left" in str(caught.value)) == write
+    assert isinstance(caught.value, SearchkitError) == write
 
 
 def test_one_writer_at_a_time(notes):
