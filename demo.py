@@ -20,37 +20,44 @@ ALL = " ".join(f"--variant {name}" for name in VARIANTS)
 STEPS = [
     ("A base model: SmolLM2 with 135 million parameters", "models pull smollm2-135m"),
     (
-        "A field station's handbook, indexed by its words and by six variants in two passes",
-        f"index {CORPUS} {ALL}",
+        "A field station's handbook, indexed by its words, by the trained variant that comes with "
+        "searchkit, and by six that nobody trained",
+        f"index {CORPUS} --variant tuned {ALL}",
     ),
     (
-        "A question, answered by BM25",
+        "A question, answered by words and trained vectors together",
         "search 'How far from the seabird cliffs must a drone stay in June?' -i handbook -k 2",
     ),
     (
-        "The same need in words that the handbook does not use: BM25 has nothing to go by",
+        "A need in words that the handbook does not use: BM25 has nothing to go by",
         "search 'coeliac and peanut worries, safe menu' -i handbook --mode bm25 -k 2",
     ),
     (
-        "Vectors find it: here those of a base model that was never trained to embed",
-        "search 'coeliac and peanut worries, safe menu' -i handbook --variant mean-causal -k 2",
+        "Vectors find it",
+        "search 'coeliac and peanut worries, safe menu' -i handbook --mode dense --variant tuned "
+        "-k 2",
     ),
     (
-        "How often, though? Six variants and two hybrids against BM25, on 120 judged queries",
-        f"eval {CORPUS} --index handbook {ALL} --hybrid mean-causal --hybrid weighted_mean-causal "
+        "How often, though? Every variant, and two hybrids, against BM25 on 120 judged queries",
+        f"eval {CORPUS} --index handbook --variant tuned {ALL} --hybrid tuned --hybrid mean-causal "
         "--measure nDCG@10 --measure R@100",
+    ),
+    (
+        "A folder of files, read, cut into passages and indexed: what searchkit says of itself",
+        "index searchkit --name docs --include '*.md' --variant tuned",
+    ),
+    (
+        "What is found there can be opened at its line",
+        "search 'what happens to a file that was deleted' -i docs -k 2",
     ),
 ]
 
 NEXT = [
+    ("your own documents, and what becomes of them", "searchkit index ~/notes --variant tuned"),
+    ("the same on the whole screen, while you type", "searchkit view docs"),
     (
         "which kinds of query vectors are good for",
-        f"searchkit eval {CORPUS} --index handbook --variant mean-causal --by kind",
-    ),
-    ("your own documents", "searchkit index path/to/corpus.jsonl --variant mean-causal"),
-    (
-        "which of them serves an index best when nobody has judged anything",
-        "searchkit eval --index handbook --pick",
+        f"searchkit eval {CORPUS} --index handbook --variant tuned --by kind",
     ),
 ]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from searchkit.errors import BadInput, UnknownName
 from searchkit.index import strings
-from searchkit.index.mapped import map_bytes
+from searchkit.index.mapped import map_array, map_bytes
 from searchkit.records import Document
 
 
@@ -62,7 +62,7 @@ class DocumentStore:
 
     def __init__(self, folder: Path) -> None:
         self._lines = map_bytes(folder / "documents.jsonl")
-        self._offsets = np.asarray(np.load(folder / "offsets.npy", mmap_mode="r"))
+        self._offsets = map_array(folder / "offsets.npy")
         self._ids = strings.Strings(folder, "ids")
 
     @classmethod

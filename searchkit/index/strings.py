@@ -13,7 +13,7 @@ from typing import overload
 
 import numpy as np
 
-from searchkit.index.mapped import map_bytes
+from searchkit.index.mapped import map_array, map_bytes
 
 
 def write(folder: Path, name: str, strings: Iterable[str]) -> None:
@@ -37,9 +37,8 @@ class Strings(Sequence[str]):
 
     def __init__(self, folder: Path, name: str) -> None:
         self._bytes = map_bytes(folder / f"{name}.txt")
-        # Plain arrays over the memory maps: picking one number out of a np.memmap costs much more.
-        self._starts = np.asarray(np.load(folder / f"{name}.starts.npy", mmap_mode="r"))
-        self._order = np.asarray(np.load(folder / f"{name}.order.npy", mmap_mode="r"))
+        self._starts = map_array(folder / f"{name}.starts.npy")
+        self._order = map_array(folder / f"{name}.order.npy")
 
     def __len__(self) -> int:
         return len(self._order)

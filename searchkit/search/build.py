@@ -14,6 +14,7 @@ from searchkit.encode.variant import Variant
 from searchkit.errors import BadInput, SearchkitError, UnknownName
 from searchkit.index import documents
 from searchkit.index.documents import DocumentStore
+from searchkit.index.mapped import map_array
 from searchkit.index.store import Draft, Store, part_of
 from searchkit.index.text import bm25
 from searchkit.index.vector import VectorIndex, Vectors
@@ -124,8 +125,7 @@ def vectors_of(store: Store, name: str) -> Vectors:
     Raises:
         UnknownName: the index has none by that name; the message lists those it has.
     """
-    array: Vectors = np.load(store.part(part_of("vectors", name)) / "vectors.npy", mmap_mode="r")
-    return array
+    return map_array(store.part(part_of("vectors", name)) / "vectors.npy")
 
 
 def open_vector_index(store: Store, name: str, kind: str = EXACT) -> VectorIndex:

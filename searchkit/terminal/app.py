@@ -3,41 +3,41 @@
 import asyncio
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from textual.app import App, ComposeResult, SuspendNotSupported
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.timer import Timer
-from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from searchkit.errors import SearchkitError
 from searchkit.search.judging import Ledger, ledger_of
-from searchkit.terminal import colours, opening, placing
+from searchkit.terminal import colours, placing
+from searchkit.terminal.acting import Acting
 from searchkit.terminal.background import RGB
-from searchkit.terminal.column import Column
+from searchkit.terminal.column import SEARCHING, Column
 from searchkit.terminal.comparison import LEFT, RIGHT, Comparison
 from searchkit.terminal.fitting import clip, shown
 from searchkit.terminal.grades import Grades
 from searchkit.terminal.history import History
 from searchkit.terminal.keys import KeyLine
-from searchkit.terminal.lookup import PAUSE, Answer, Fault, Lookup
-from searchkit.terminal.page import Page, help_text, keys_of
+from searchkit.terminal.lookup import PAUSE, Answer, Fault, Latest, Lookup
+from searchkit.terminal.page import Page, help_text
 from searchkit.terminal.picker import Choice, Picker
-from searchkit.terminal.preview import Preview
 from searchkit.terminal.query import QueryField
 from searchkit.terminal.reading import Reading
 from searchkit.terminal.results import SETTLE, Results
-from searchkit.terminal.source import Result, Source
+from searchkit.terminal.source import Filter, Result, Source, System
 from searchkit.terminal.status import StatusLine
 from searchkit.terminal.votes import Votes, decided, verdict
 
+T = TypeVar("T")
+
 WIDE = 110  # cells from which a document stands beside its list
 WIDE_WITH_TWO = 170  # and beside two of them
+OPENING = "opening {}"
 RESTED = 2.0  # seconds after which a query was meant: it is remembered, and read to its end
 
 _MEANING = {
@@ -86,6 +86,7 @@ class View(App[None], inherit_bindings=False):
         ),
         Binding("t", "tally", "tally", tooltip="blind mode: how the votes stand"),
         Binding("enter", "open", "open", tooltip="open a text in the editor, others in a viewer"),
+        Binding("m", "passages", "passages", tooltip="other passages of the document that match"),
         Binding("r", "judge(1)", "relevant", tooltip="judge the document relevant"),
         Binding("x", "judge(0)", "not relevant", tooltip="judge the document not relevant"),
         Binding("s", "compare", "side by side", tooltip="compare two ways to search, or end it"),
@@ -107,7 +108,7 @@ class View(App[None], inherit_bindings=False):
         Binding("ctrl+q,ctrl+c,q", "quit", "quit", tooltip="quit"),
     ]
     CSS = """
-    Screen { background: $background; color: $ink; layout: vertical; }
+    Screen { background: $background; color: $ink; layout: vertical; layers: below above; }
     #asking { height: 1; }
     #index { width: auto; color: $accent; text-style: bold; padding: 0 1; }
     #query { width: 1fr; }
@@ -125,6 +126,8 @@ class View(App[None], inherit_bindings=False):
     .wide.two #lists { width: 60fr; }
     .wide.two #reading { width: 40fr; }
     .zoomed #lists { display: none; }
+    #status { layer: above; margin-bottom: 1; }
+    KeyLine { margin-top: 1; }
     """
 
     def __init__(
@@ -147,15 +150,18 @@ class View(App[None], inherit_bindings=False):
         self.theme = theme.name
         self.others, self._open_source = others, open_source
         self._history, self._ledgers = history or History(), ledgers
-        self._environment, self._chance = environment, chance or random.Random()
-        self._pause = pause
+        self._chance, self._pause = chance or random.Random(), pause
         self.columns = (Column(LEFT), Column(RIGHT))
         for column in self.columns:
             column.results.settle = settle
         self.reading, self.status = Reading(id="reading"), StatusLine(id="status")
         self.field = QueryField(id="query")
+        self._acting = Acting(self.status, self.copy_to_clipboard, self.suspend, environment)
         self._active, self._typed = LEFT, False
+        self._to_open: str | None = None
+        self._complaint = ""
         self._resting: Timer | None = None
+        self._left: list[Latest[Any]] = []
         self._take(source)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -183,6 +189,16 @@ class View(App[None], inherit_bindings=False):
         yield self.status
         yield KeyLine()
 
+    def on_unmount(self) -> None:
+        """Look nothing up any more."""
+        self.lookup.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a thread is still at work, perhaps for an answer that nobody waits for."""
+        there = (self.reading.thread, *self.lookup.threads, *self._left)
+        return any(thread.busy for thread in there)
+
     def on_mount(self) -> None:
         """Start with an empty query."""
         self._opened()
@@ -208,6 +224,11 @@ class View(App[None], inherit_bindings=False):
         """The column whose result is shown."""
         return self.columns[self._active if self.comparison.two else LEFT]
 
+    @property
+    def _shown(self) -> tuple[Column, ...]:
+        """The columns that are shown."""
+        return self.columns[: 1 + self.comparison.two]
+
     def on_resize(self) -> None:
         """Put the document beside its list, or below."""
         self._arrange()
@@ -222,13 +243,14 @@ class View(App[None], inherit_bindings=False):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search for what was typed."""
+        self._zoom(False)
         if self._typed != bool(event.value):  # `?` means something else now
             self._typed = bool(event.value)
             self.refresh_bindings()
         self._ask()
 
     def _ask(self) -> None:
-        query = self.query_text
+        query, self._to_open = self.query_text, None
         if self._resting is not None:
             self._resting.stop()
             self._resting = None
@@ -240,14 +262,16 @@ class View(App[None], inherit_bindings=False):
             self._show(None)
             return
         self._resting = self.set_timer(RESTED, self._rested)
+        for column in self._shown:
+            column.wait()
         self.lookup.ask(query, self.comparison.asked, together=self.comparison.blind)
 
     def _answered(self, said: Answer | Fault) -> None:
         """Show what was found."""
         if isinstance(said, Fault):
-            self.status.fault(said.message)
+            self._failed(said)
             return
-        self.status.calm("fault")
+        self.status.calm(SEARCHING, self._complaint)
         position = self.comparison.column_of(said.query, said.column)
         column = self.columns[position]
         column.results.grades = self.grades.of(said.query)
@@ -259,6 +283,17 @@ class View(App[None], inherit_bindings=False):
             self.status.notice(self.source.notes.popleft())
         if self.comparison.two:
             self._show_changes()
+        if self._to_open == said.query and column is self.active:
+            self._to_open = None
+            self.call_later(self.action_open)
+
+    def _failed(self, fault: Fault) -> None:
+        self._to_open, self._complaint = None, fault.message
+        self.status.fault(fault.message)
+        for column in self._shown:
+            column.fail(fault)
+        if self.active.results.current is None:
+            self._show(None)
 
     def _show_changes(self) -> None:
         left, right = (column.results for column in self.columns)
@@ -270,6 +305,7 @@ class View(App[None], inherit_bindings=False):
         """The query was typed to its end: it is remembered, and what is wrong with it told."""
         self._remember()
         if complaint := self.source.complaint(self.query_text):
+            self._complaint = complaint
             self.status.fault(complaint)
 
     # Reading
@@ -284,21 +320,12 @@ class View(App[None], inherit_bindings=False):
         other = self.columns[1 - self.active.position].results
         other.twin = result.key if result and self.comparison.two else None
         other.refresh()
-        self.reading.show(self.source, self.query_text, result)
-        self.status.fact(self._explained(result) if result else "")
+        self.reading.show(self.source, self.active.results.query_text, result)
+        self.status.fact("" if self.comparison.blind else self.active.explained())
 
     def on_reading_failed(self, event: Reading.Failed) -> None:
         """Say why a document is not shown."""
         self.status.fault(event.reason)
-
-    def _explained(self, result: Result) -> str:
-        """Which list, rank and score gave a result its place; nothing where that would tell."""
-        if self.comparison.blind:
-            return ""
-        said = [f"{name} #{rank} {score:.3f}" for name, rank, score in result.lists]
-        fused = f" → #{result.rank} {result.score:.4f}" if len(said) > 1 else ""
-        held = "; stays in place, Home gives rank order" if self.active.results.held else ""
-        return " · ".join(said) + fused + held
 
     def on_descendant_focus(self, event: Any) -> None:
         """Follow the focus from column to column."""
@@ -326,6 +353,8 @@ class View(App[None], inherit_bindings=False):
             return self.comparison.blind
         if action == "blind":
             return self.comparison.two
+        if action == "passages":
+            return not (self.source.whole or self.comparison.blind)
         if action == "index":
             return len(self.others) > 1
         if action == "filter":
@@ -334,7 +363,8 @@ class View(App[None], inherit_bindings=False):
 
     def action_go(self, rows: int = 0, pages: int = 0) -> None:
         """Go from the query to the results, and there by rows or pages."""
-        results = self.active.results
+        results, self._to_open = self.active.results, None
+        self._zoom(False)
         self.screen.set_focus(results)
         if results.results:
             results.touch()
@@ -348,7 +378,9 @@ class View(App[None], inherit_bindings=False):
         self.action_help()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Open the first result."""
+        """Open the first result; where none is there yet, as soon as it is."""
+        if not self.active.answers(self.query_text):
+            self._to_open = self.query_text
         self.action_open()
 
     def on_results_opened(self, event: Results.Opened) -> None:
@@ -361,6 +393,7 @@ class View(App[None], inherit_bindings=False):
 
     def action_type(self, another: bool = False) -> None:
         """Go to the query: to its end, or to type another in its place."""
+        self._zoom(False)
         self.screen.set_focus(self.field)
         if another:
             self.field.action_select_all()
@@ -373,10 +406,12 @@ class View(App[None], inherit_bindings=False):
 
     def action_zoom(self) -> None:
         """Give the document the whole screen, or take it back."""
-        first = self.screen_stack[0]
-        first.toggle_class("zoomed")
-        widget = self.reading.preview if first.has_class("zoomed") else self.active.results
-        widget.focus()
+        zoomed = not self.screen_stack[0].has_class("zoomed")
+        self._zoom(zoomed)
+        (self.reading.preview if zoomed else self.active.results).focus()
+
+    def _zoom(self, zoomed: bool) -> None:
+        self.screen_stack[0].set_class(zoomed, "zoomed")
 
     async def action_quit(self) -> None:
         """Remember the query, and end."""
@@ -387,69 +422,43 @@ class View(App[None], inherit_bindings=False):
 
     def action_open(self) -> None:
         """Open a text at its line in the editor, anything else in the viewer."""
-        result = self.active.results.current
-        if result is not None and result.line is not None:
-            self.action_edit()
-        else:
-            self.action_view()
+        if (result := self._acted_on()) is not None:
+            if result.line is not None:
+                self._edit(result)
+            else:
+                self._view(result)
 
     def action_edit(self) -> None:
         """Open the file in the editor, and wait for it."""
-        result = self._acted_on()
-        if result is None or (path := self._path(result)) is None:
-            return
-        try:
-            command = opening.editor_command(path, result.line, self._environment)
-            with self.suspend():
-                code = subprocess.run(command).returncode
-        except (SearchkitError, OSError) as error:
-            self.status.fault(str(error))
-        except SuspendNotSupported:
-            self.status.fault("this terminal cannot be handed to an editor")
-        else:
-            if code:
-                self.status.fault(f"{command[0]} ended with {code}")
+        if (result := self._acted_on()) is not None:
+            self._edit(result)
+
+    def _edit(self, result: Result) -> None:
+        if self._acting.edit(result):
             self._ask()  # what was found may read otherwise now
 
     def action_view(self) -> None:
         """Open the file in the desktop's viewer."""
-        result = self._acted_on()
-        if result is None or (path := self._path(result)) is None:
-            return
-        try:
-            viewer = opening.default_pdf_viewer() if result.page else None
-            command = opening.viewer_command(path, result.page, sys.platform, viewer)
-            subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        except (SearchkitError, OSError) as error:
-            self.status.fault(str(error))
-        else:
-            self.status.notice(f"opened with {command[0]}")
+        if (result := self._acted_on()) is not None:
+            self._view(result)
+
+    def _view(self, result: Result) -> None:
+        self.run_worker(self._acting.view(result), group="viewer")
 
     def action_copy_place(self) -> None:
         """Copy the path with the line or page."""
         if (result := self._acted_on()) is not None:
-            place = opening.address(result.path or result.doc_id, result.line, result.page)
-            self._copy(place)
+            self._acting.copy_place(result)
 
     def action_copy_passage(self) -> None:
         """Copy the text of the passage."""
         if (result := self._acted_on()) is not None:
-            self._copy(result.text)
-
-    def _copy(self, text: str) -> None:
-        self.copy_to_clipboard(text)
-        self.status.notice(f"copied {text}")
+            self._acting.copy_passage(result)
 
     def action_judge(self, grade: int) -> None:
         """Note whether a result is relevant; it stays where it is."""
-        result, query = self.active.results.current, self.query_text
-        if result is None:
+        query = self.query_text
+        if (result := self._acted_on()) is None:
             return
         if not self.grades.need_of(query):
             self.status.fault("a judgement is about words; type some beside the filters")
@@ -459,7 +468,6 @@ class View(App[None], inherit_bindings=False):
         except (SearchkitError, OSError) as error:
             self.status.fault(str(error))
             return
-        self._remember()
         for column in self.columns:
             column.results.touch()
             column.results.grades = self.grades.of(query)
@@ -467,18 +475,37 @@ class View(App[None], inherit_bindings=False):
         word = "relevant" if grade else "not relevant"
         self.status.notice(f"{word} ({len(self.grades)} judged): {result.trail[-1]}")
 
+    async def action_passages(self) -> None:
+        """Choose another passage of the document, to be shown in the place of this one."""
+        if (result := self._acted_on()) is None:
+            return
+        source, query, results = self.source, self.query_text, self.active.results
+
+        def found() -> list[Result]:
+            return placing.with_current(source.passages(query, result.doc_id), result)
+
+        def take(passage: Result) -> None:
+            if results.current is result:
+                results.put(passage)
+
+        title = f"Passages of {result.title or result.doc_id}"
+        await self._pick(Picker(title, found, _passage, result), take)
+
     def _acted_on(self) -> Result | None:
-        """The result that is selected; something is done with it, so its query was meant."""
-        result = self.active.results.current
+        """The result that is selected, to do something with; its query was meant.
+
+        None where what is shown does not answer what is typed: no person means those results.
+        """
+        column = self.active
+        if not column.answers(self.query_text):
+            if self.query_text.strip():
+                self.status.fault(column.reason)
+            return None
+        result = column.results.current
         if result is not None:
-            self.active.results.touch()
+            column.results.touch()
             self._remember()
         return result
-
-    def _path(self, result: Result) -> str | None:
-        if result.path is None:
-            self.status.fault("this index was made from a corpus; it knows no files to open")
-        return result.path
 
     # Two systems
 
@@ -519,7 +546,7 @@ class View(App[None], inherit_bindings=False):
     def action_vote(self, side: str) -> None:
         """Vote for a column or for neither; the next query can be typed at once."""
         query = self.query_text
-        if not query.strip() or any(one.results.query_text != query for one in self.columns):
+        if not query.strip() or not all(column.answers(query) for column in self.columns):
             self.status.fault("wait until both columns are there")
             return
         column = {"left": LEFT, "right": RIGHT, "tie": None}[side]
@@ -543,27 +570,12 @@ class View(App[None], inherit_bindings=False):
 
     def action_help(self) -> None:
         """Show every key."""
-        self.push_screen(Page("Keys", self.help()))
-
-    def help(self) -> Any:
-        """Every key, by where it works, as a table."""
-        nodes: list[tuple[type[Any], type[Any]]] = [
-            (View, App),
-            (Results, Widget),
-            (Preview, Widget),
-            (QueryField, Widget),
-            (Picker, Widget),
-            (Page, Widget),
-        ]
-        groups = [
-            (str(node.BINDING_GROUP_TITLE), list(keys_of(node, base))) for node, base in nodes
-        ]
-        return help_text(groups, self.get_key_display, self.source.syntax)
+        self.push_screen(Page("Keys", help_text(self, self.source.syntax)))
 
     async def action_history(self) -> None:
         """Choose an earlier query."""
-        queries = reversed(self._history.queries(self.source.name))
-        await self._pick("Earlier queries", [Choice(query) for query in queries], self._retype)
+        queries = self._history.queries(self.source.name)[::-1]
+        await self._pick(Picker("Earlier queries", queries, Choice), self._retype)
 
     def _retype(self, query: str) -> None:
         self.field.value = query
@@ -572,12 +584,14 @@ class View(App[None], inherit_bindings=False):
     async def action_filter(self) -> None:
         """Choose a filter; it is added to the query."""
 
-        def add(text: str) -> None:
-            end = "" if text.endswith(":") else " "
-            self._retype(f"{self.query_text.rstrip()} {text}".lstrip() + end)
+        def add(chosen: Filter) -> None:
+            end = "" if chosen.text.endswith(":") else " "
+            self._retype(f"{self.query_text.rstrip()} {chosen.text}".lstrip() + end)
 
-        found = await asyncio.to_thread(self.source.filters)
-        await self._pick("Filters", [Choice(one.text, one.note) for one in found], add)
+        def shown_as(filter_: Filter) -> Choice:
+            return Choice(filter_.text, filter_.note)
+
+        await self._pick(Picker("Filters", self.source.filters, shown_as), add)
 
     async def action_system(self) -> None:
         """Choose how the column with the focus is searched."""
@@ -585,50 +599,48 @@ class View(App[None], inherit_bindings=False):
             self.status.fault("the columns are hidden; leave the blind mode first (b)")
             return
         column = self.active.position
-        there = {system.name: system for system in self.comparison.choices()}
 
-        def take(name: str) -> None:
-            self.comparison.choose(column, there[name])
+        def take(system: System) -> None:
+            self.comparison.choose(column, system)
             self._systems_changed()
 
-        choices = [Choice(name, _MEANING[system.mode]) for name, system in there.items()]
-        await self._pick("How to search", choices, take, self.comparison.systems[column].name)
+        def shown_as(system: System) -> Choice:
+            return Choice(system.name, _MEANING[system.mode])
+
+        systems, current = self.comparison.choices(), self.comparison.systems[column]
+        await self._pick(Picker("How to search", systems, shown_as, current), take)
 
     async def action_index(self) -> None:
         """Choose another index."""
 
-        async def take(name: str) -> None:
-            if self._open_source is None:
-                return
-            try:
-                source = await asyncio.to_thread(self._open_source, name)
-            except (SearchkitError, OSError) as error:
-                self.status.fault(str(error))
-                return
-            self._remember()
-            self.lookup.forget()
-            self._take(source)
-            self._opened()
+        def take(name: str) -> None:
+            self.status.notice(OPENING.format(name))
+            self.run_worker(self._open(name), exclusive=True, group="index")
 
-        choices = [Choice(name) for name in self.others]
-        await self._pick("Indexes", choices, take, self.source.name)
+        await self._pick(Picker("Indexes", self.others, Choice, self.source.name), take)
 
-    async def _pick(
-        self,
-        title: str,
-        choices: Sequence[Choice],
-        take: Callable[[str], Any],
-        current: str | None = None,
-    ) -> None:
-        if not choices:
-            self.status.fault("there is nothing to choose from yet")
+    async def _open(self, name: str) -> None:
+        """Go over to another index; this one is searched until it is open."""
+        if self._open_source is None:
             return
+        try:
+            source = await asyncio.to_thread(self._open_source, name)
+        except (SearchkitError, OSError) as error:
+            self.status.fault(str(error))
+            return
+        self.status.calm(OPENING.format(name))
+        self._remember()
+        self.lookup.close()
+        self._left = [one for one in (*self._left, *self.lookup.threads) if one.busy]
+        self._take(source)
+        self._opened()
 
-        async def chosen(value: str | None) -> None:
-            if value is not None and (outcome := take(value)) is not None:
-                await outcome
+    async def _pick(self, picker: Picker[T], take: Callable[[T], None]) -> None:
+        await self.push_screen(picker, lambda chosen: None if chosen is None else take(chosen))
 
-        await self.push_screen(Picker(title, choices, current), chosen)
+    def on_picker_failed(self, event: Picker.Failed) -> None:
+        """Say why there is nothing to choose from."""
+        self.status.fault(event.reason)
 
     # Odds and ends
 
@@ -645,3 +657,12 @@ class View(App[None], inherit_bindings=False):
     def _welcome(self) -> str:
         parts = [f"{self.source.documents:,} documents. Type what you are looking for."]
         return "\n\n".join(filter(None, (*parts, self.source.syntax, "? shows all keys.")))
+
+
+def _passage(result: Result) -> Choice:
+    """A passage among others of its document."""
+    place = "passage" if result.page is None else f"page {result.page}"
+    if result.line is not None:
+        place = f"line {result.line}"
+    heading = "".join(result.headings[-1:])
+    return Choice(place, heading, result.text, result.best, result.marks)

@@ -44,10 +44,10 @@ class Comparison:
         return [System("bm25"), *vectors]
 
     def choose(self, column: int, system: System) -> None:
-        """Search a column otherwise."""
+        """Search a column otherwise; if the other one is searched so, the two change places."""
+        if self.systems[1 - column] == system:
+            self.systems[1 - column] = self.systems[column]
         self.systems[column] = system
-        if not self.two:
-            self.find_other()
 
     def show_two(self, two: bool) -> None:
         """Show both systems, by name, or the left one alone."""

@@ -2,7 +2,8 @@
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from searchkit import catalog
@@ -15,6 +16,7 @@ from searchkit.terminal.source import Filter, Result, System
 FUSION = "rrf"
 
 _GLANCE = 20_000  # how much of a document a list is made from, in characters
+_REMEMBERED = 100  # documents whose terms are known: those of the last lists, a key ago
 
 
 class CorpusSource:
@@ -33,6 +35,8 @@ class CorpusSource:
         self.default = System(retriever.mode, retriever.variant)
         self.depth = FUSED_DEPTH
         self.syntax = ""
+        self.whole = True
+        self._glance = lru_cache(_REMEMBERED)(self._analyse)
         self.notes: deque[str] = deque()
 
     def refresh(self) -> bool:
@@ -70,9 +74,13 @@ class CorpusSource:
         """The text of a document, which is the passage, too."""
         return self._given.document(doc_id).text
 
+    def passages(self, query: str, doc_id: str) -> list[Result]:
+        """None: a document is whole."""
+        return []
+
     def marks(self, query: str, text: str) -> list[Span]:
         """The words of a text that a query asks for."""
-        return self._marks(self._terms(query), text)
+        return _marks(self._given.analyse(text), self._terms(query))
 
     def need(self, query: str) -> str:
         """The query: it knows no filters."""
@@ -100,15 +108,20 @@ class CorpusSource:
             title=document.title,
             place=hit.doc_id,
             text=document.text,
-            marks=tuple(self._marks(terms, document.text[:_GLANCE])),
+            marks=tuple(_marks(self._glance(hit.doc_id), terms)),
             lists=tuple(said),
         )
 
     def _terms(self, query: str) -> set[str]:
         return {term for term, _, _ in self._given.analyse(_whole(query))}
 
-    def _marks(self, terms: set[str], text: str) -> list[Span]:
-        return [(start, end) for term, start, end in self._given.analyse(text) if term in terms]
+    def _analyse(self, doc_id: str) -> list[tuple[str, int, int]]:
+        """The terms at the beginning of a document."""
+        return self._given.analyse(self._given.document(doc_id).text[:_GLANCE])
+
+
+def _marks(analysed: Iterable[tuple[str, int, int]], terms: set[str]) -> list[Span]:
+    return [(start, end) for term, start, end in analysed if term in terms]
 
 
 def _whole(query: str) -> str:

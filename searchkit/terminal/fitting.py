@@ -11,6 +11,8 @@ from itertools import accumulate
 import regex
 from rich.cells import cell_len
 
+from searchkit.search.live.passages import on_one_line
+
 Span = tuple[int, int]  # [start, end) in characters
 
 TAB = "    "
@@ -112,6 +114,15 @@ def rows(text: str, width: int) -> list[Span]:
     return list(_rows(text, max(width, 2)))
 
 
+def fold(text: str, width: int, most: int) -> list[str]:
+    """A text of one line on at most so many rows; the last one says where something is cut."""
+    found = rows(text, width)
+    lines = [text[start:end] for start, end in found[:most]]
+    if len(found) > most:
+        lines[-1] = clip(text[found[most - 1][0] :], width)
+    return lines
+
+
 def _rows(text: str, width: int) -> Iterator[Span]:
     start = 0
     while start <= len(text):
@@ -179,8 +190,8 @@ def snippet(text: str, marks: Sequence[Span], best: Span, width: int) -> tuple[s
     while begin and begin < first and not text[begin - 1].isspace():
         begin += 1
     head = MORE if text[:begin].strip() else ""
-    line, places = _on_one_line(text, begin, begin + 3 * width)
-    line = head + line
+    line, places = on_one_line(text[begin : begin + 3 * width])
+    line = head + line.translate(_CONTROLS)
     cut = clip(line, width)
     whole = len(cut) - (cut != line)
     moved = []
@@ -190,17 +201,3 @@ def snippet(text: str, marks: Sequence[Span], best: Span, width: int) -> tuple[s
             if b <= whole:
                 moved.append((a, b))
     return cut, moved
-
-
-def _on_one_line(text: str, begin: int, end: int) -> tuple[str, list[int]]:
-    """A stretch with its white space made single, and where each character of it went."""
-    kept: list[str] = []
-    places: list[int] = []
-    for letter in text[begin:end]:
-        places.append(len(kept))
-        if not letter.isspace():
-            kept.append(letter)
-        elif kept and kept[-1] != " ":
-            kept.append(" ")
-    places.append(len(kept))
-    return "".join(kept).translate(_CONTROLS), places

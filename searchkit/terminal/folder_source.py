@@ -1,6 +1,6 @@
 """An index of folders, as the view searches it."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +26,7 @@ class FolderSource:
         self.name = searcher.store.path.resolve().name
         self.depth = DEPTH
         self.syntax = SYNTAX
+        self.whole = False
         self.notes = notes
         self._count()
         try:
@@ -61,6 +62,10 @@ class FolderSource:
         """The text of a document."""
         return self._searcher.document_text(doc_id)
 
+    def passages(self, query: str, doc_id: str) -> list[Result]:
+        """The passages of a document with words that a query asks for."""
+        return [_result(passage) for passage in self._searcher.passages_of(doc_id, query)]
+
     def marks(self, query: str, text: str) -> list[Span]:
         """The words of a text that a query asks for."""
         return list(marks_of(matches_of(parse(query, lenient=True), text)))
@@ -79,16 +84,9 @@ class FolderSource:
 
     def filters(self) -> list[Filter]:
         """The formats and languages there are, with how many documents each; then dates."""
-        documents = self._searcher.generation.catalogue.documents().values()
-        formats = Counter(document.format for document in documents)
-        languages = Counter(document.language for document in documents if document.language)
-        folders = Counter(
-            document.relative.split("/")[0] for document in documents if "/" in document.relative
-        )
         counted = [
-            Filter(f"{name}:{_quoted(value)}", f"{count:,} documents")
-            for name, counts in (("format", formats), ("lang", languages), ("path", folders))
-            for value, count in counts.most_common()
+            Filter(f"{name}:{_quoted(value)}", f"{count:,} document{'s' * (count != 1)}")
+            for name, value, count in self._searcher.generation.catalogue.filter_values()
         ]
         return [*counted, Filter("after:", "a day, such as 2024-05-31"), Filter("before:", "a day")]
 

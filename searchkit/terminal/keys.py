@@ -24,8 +24,8 @@ class KeyLine(Widget):
     """
     ALLOW_SELECT = False
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self._places: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:

@@ -7,13 +7,13 @@ model that loads for seconds holds up neither typing nor BM25.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from searchkit.errors import SearchkitError
+from searchkit.errors import BadInput, SearchkitError
 from searchkit.terminal.source import Result, Source, System
 
 T = TypeVar("T")
@@ -54,21 +54,32 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why there is no answer, in one line a person can act upon."""
+    """Why there is no answer.
+
+    Attributes:
+        query: as it was typed.
+        message: one line a person can act upon.
+        typing: whether it is the query that cannot be understood; typing on may mend it.
+    """
 
     query: str
     message: str
+    typing: bool = False
 
 
 class Latest(Generic[T]):
     """A thread that does one job at a time; of those that wait, only the newest is done.
 
     It is a daemon: a model that is being loaded does not keep the program from ending.
+
+    Attributes:
+        busy: whether it is at a job.
     """
 
     def __init__(self, name: str) -> None:
         self._there = threading.Condition()
         self._waiting: tuple[Callable[[], T], asyncio.Future[T]] | None = None
+        self._closed = False
         self.busy = False
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
@@ -76,36 +87,59 @@ class Latest(Generic[T]):
         """The result of a job, once its turn has come.
 
         Raises:
-            asyncio.CancelledError: a newer job took its place before it began.
+            asyncio.CancelledError: a newer job took its place before it began, or there are to be
+                no more.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._there:
-            if self._waiting is not None:
-                self._waiting[1].cancel()
-            self._waiting = (job, future)
-            self._there.notify()
+            self._drop()
+            if self._closed:
+                future.cancel()
+            else:
+                self._waiting = (job, future)
+                self._there.notify()
         return await future
 
+    def close(self) -> None:
+        """End the thread, once it has done the job that it is at."""
+        with self._there:
+            self._closed = True
+            self._drop()
+            self._there.notify()
+
+    def _drop(self) -> None:
+        if self._waiting is not None:
+            self._waiting[1].cancel()
+            self._waiting = None
+
     def _work(self) -> None:
-        while True:
-            with self._there:
-                self.busy = False
-                while self._waiting is None:
-                    self._there.wait()
-                (job, future), self._waiting = self._waiting, None
-                self.busy = True
-            if future.cancelled():
-                continue
-            outcome: T | None = None
-            fault: Exception | None = None
-            try:
-                outcome = job()
-            except Exception as error:  # it is the asker's, wherever it was raised
-                fault = error
-            try:
-                future.get_loop().call_soon_threadsafe(_settle, future, outcome, fault)
-            except RuntimeError:  # the program has ended meanwhile
-                return
+        while self._do_next():  # a call a job: what a job holds is let go before the next is there
+            pass
+        self.busy = False
+
+    def _do_next(self) -> bool:
+        """Wait for a job and do it; False where there will be none."""
+        with self._there:
+            self.busy = False
+            while self._waiting is None:
+                if self._closed:
+                    return False
+                self._there.wait()
+            (job, future), self._waiting = self._waiting, None
+            self.busy = True
+        if future.cancelled():
+            return True
+        outcome: T | None = None
+        fault: Exception | None = None
+        try:
+            outcome = job()
+        except Exception as error:  # it is the asker's, wherever it was raised
+            fault = error
+        try:
+            future.get_loop().call_soon_threadsafe(_settle, future, outcome, fault)
+        except RuntimeError:  # the program has ended meanwhile
+            return False
+        return True
 
 
 def _settle(future: "asyncio.Future[Any]", outcome: Any, fault: Exception | None) -> None:
@@ -144,28 +178,33 @@ class Lookup:
         self._asked: Cancellable | None = None
 
     @property
-    def busy(self) -> bool:
-        """Whether a thread is still at work, perhaps for an answer that nobody waits for."""
-        return self._words.busy or self._dense.busy
+    def threads(self) -> tuple[Latest[Any], ...]:
+        """Those at work for it; perhaps, once it is closed, for an answer nobody waits for."""
+        return self._words, self._dense
 
     def ask(self, query: str, systems: Sequence[System], *, together: bool = False) -> None:
         """Look a query up with each system.
 
         Args:
-            query: as it was typed; an empty one only ends what was asked before.
+            query: as it was typed, and not empty.
             systems: one a column.
             together: give all columns at once, when the last is complete, and cut to one length:
                 neither what comes first nor what is longer must tell which it is.
         """
         self.forget()
-        if query.strip():
-            self._asked = self._spawn(self._answer(query, tuple(systems), together))
+        self._asked = self._spawn(self._answer(query, tuple(systems), together))
 
     def forget(self) -> None:
         """Give no more answers to what was asked."""
         if self._asked is not None:
             self._asked.cancel()
             self._asked = None
+
+    def close(self) -> None:
+        """Give no more answers at all; the threads end with what they are at."""
+        self.forget()
+        for thread in self.threads:
+            thread.close()
 
     def warm(self, variant: str) -> None:
         """Load the model of an encoder, so that the first query need not wait for it."""
@@ -198,16 +237,16 @@ class Lookup:
             if variants:
                 await asyncio.sleep(max(0.0, self._pause - (time.monotonic() - began)))
             for variant in variants:
-                wanted = {s.mode: c for c, s in enumerate(systems) if s.variant == variant}
-                job = partial(self._look_up_vectors, query, variant, tuple(wanted))
-                lists = await self._dense.run(job)
-                for mode, column in wanted.items():
+                wanted = [(s.mode, c) for c, s in enumerate(systems) if s.variant == variant]
+                modes = {mode for mode, _ in wanted}
+                lists = await self._dense.run(partial(self._look_up_vectors, query, variant, modes))
+                for mode, column in wanted:
                     give(column, lists[mode], True)
             length = min((len(answer.results) for answer in held if answer.results), default=0)
             for answer in held:
                 self._say(replace(answer, results=answer.results[:length]))
         except (SearchkitError, OSError) as error:
-            self._say(Fault(query, str(error)))
+            self._say(Fault(query, str(error), typing=isinstance(error, BadInput)))
 
     def _look_up_words(self, query: str) -> list[Result]:
         self.source.refresh()
@@ -215,7 +254,7 @@ class Lookup:
         return self.source.results(query, {WORDS: words}, self._shown)
 
     def _look_up_vectors(
-        self, query: str, variant: str, modes: Sequence[str]
+        self, query: str, variant: str, modes: Collection[str]
     ) -> dict[str, list[Result]]:
         rankings = {variant: self.source.dense(query, variant, self.source.depth)}
         found = {}

@@ -1,17 +1,23 @@
 """A page of text above the view, and the help, which is made from the keys themselves."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-from textual.app import ComposeResult, RenderResult
+from textual.app import App, ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Static
+
+from searchkit.terminal.picker import Picker
+from searchkit.terminal.preview import Preview
+from searchkit.terminal.query import QueryField
+from searchkit.terminal.results import Results
 
 _KEYS = 12  # cells of the column of keys, so that the groups line up
 
@@ -76,30 +82,31 @@ def keys_of(node: type[DOMNode], base: type[DOMNode] = DOMNode) -> Iterator[Bind
                 yield binding
 
 
-def help_text(
-    groups: Iterable[tuple[str, Iterable[Binding]]], display: Callable[[Binding], str], head: str
-) -> Group:
+def help_text(app: App[Any], head: str) -> Group:
     """All keys, by where they work; those for one action on one line.
 
     Args:
-        groups: (where, its keys).
-        display: how a key is written.
+        app: whose own keys come first.
         head: what can be typed in a query; may be empty.
     """
+    nodes: list[tuple[type[DOMNode], type[DOMNode]]] = [
+        (type(app), App),
+        *((node, Widget) for node in (Results, Preview, QueryField, Picker, Page)),
+    ]
     parts: list[RenderableType] = []
     if head:
         parts += [_title("In a query"), Text(head), Text()]
-    for title, bindings in groups:
+    for node, base in nodes:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, min_width=_KEYS)
         table.add_column()
         together: dict[tuple[str, str], list[str]] = {}
-        for binding in bindings:
+        for binding in keys_of(node, base):
             told = binding.tooltip or binding.description
-            together.setdefault((binding.action, told), []).append(display(binding))
+            together.setdefault((binding.action, told), []).append(app.get_key_display(binding))
         for (_, told), written in together.items():
             table.add_row(Text("  ".join(dict.fromkeys(written)), "bold"), Text(told))
-        parts += [_title(title), table, Text()]
+        parts += [_title(str(node.BINDING_GROUP_TITLE)), table, Text()]
     return Group(*parts[:-1])
 
 

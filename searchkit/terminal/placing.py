@@ -22,25 +22,32 @@ def keep_in_place(results: Sequence[Result], held: Result | None, row: int) -> t
         return tuple(results)
     others = [result for result in results if result.key != held.key]
     same = [result for result in results if result.key == held.key]
-    kept = same[0] if same else replace(held, rank=0)
+    kept = same[0] if same else replace(held, rank=0, lists=())
     return (*others[:row], kept, *others[row:])
+
+
+def by_rank(results: Sequence[Result]) -> tuple[Result, ...]:
+    """Results in rank order; what has no rank stands at the end."""
+    return tuple(sorted(results, key=lambda result: (result.rank == 0, result.rank)))
 
 
 def in_rank_order(results: Sequence[Result]) -> bool:
     """Whether no result was held where it was."""
-    return all(result.rank == number for number, result in enumerate(results, start=1))
+    return tuple(results) == by_rank(results)
 
 
 def changes(left: Sequence[Result], right: Sequence[Result]) -> dict[str, int | None]:
     """How far each result of the right ranking stands above its place in the left one.
 
     Returns:
-        By key: positive where it rose, negative where it fell, None where the left one lacks it.
+        By key: positive where it rose, negative where it fell, None where the left one lacks it;
+        nothing for what the right one lacks, and only holds in place.
     """
-    ranks = {result.key: result.rank for result in left}
+    ranks = {result.key: result.rank for result in left if result.rank}
     return {
         result.key: ranks[result.key] - result.rank if result.key in ranks else None
         for result in right
+        if result.rank
     }
 
 
@@ -49,3 +56,12 @@ def change_shown(change: int | None) -> str:
     if change is None:
         return "new"
     return f"↑{change}" if change > 0 else f"↓{-change}" if change < 0 else "="
+
+
+def with_current(passages: Sequence[Result], current: Result) -> list[Result]:
+    """Passages of a document in the order of its text, the one that is shown among them.
+
+    It may have none of the words, as what vectors found.
+    """
+    others = [passage for passage in passages if passage.start != current.start]
+    return sorted([*others, current], key=lambda passage: passage.start)

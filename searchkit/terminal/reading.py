@@ -1,6 +1,7 @@
 """The part of the screen in which a document is read: where it is, what it is called, its text."""
 
 import asyncio
+from dataclasses import replace
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -10,11 +11,13 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from searchkit.errors import SearchkitError
-from searchkit.terminal.fitting import APART, clip, rows, shown
+from searchkit.terminal.fitting import APART, fold, shown
 from searchkit.terminal.heading import Heading
 from searchkit.terminal.lookup import Latest
 from searchkit.terminal.preview import Excerpt, Preview, excerpt
 from searchkit.terminal.source import Result, Source
+
+REST = 0.05  # seconds for which a query rests before what it finds first is fetched
 
 _MOST_CRUMBS = 2  # lines of title and headings
 
@@ -29,10 +32,7 @@ class Crumbs(Widget):
 
     def render(self) -> Text:
         """The lines."""
-        lines = self._lines()
-        kept = lines[: _MOST_CRUMBS - 1]
-        rest = " ".join(lines[len(kept) :])
-        return Text("\n".join([*kept, clip(rest, self.size.width)]))
+        return Text("\n".join(self._lines()), no_wrap=True)
 
     def watch_text(self) -> None:
         """Take the lines that the text needs."""
@@ -43,21 +43,21 @@ class Crumbs(Widget):
         self._fit()
 
     def _fit(self) -> None:
-        height = min(max(len(self._lines()), 1), _MOST_CRUMBS)
+        height = len(self._lines())
         if self.styles.height is None or self.styles.height.value != height:
             self.styles.height = height  # lays the screen out anew, so only where it must be
         if self.display != bool(self.text):
             self.display = bool(self.text)
 
     def _lines(self) -> list[str]:
-        width = self.size.width or 76
-        return [self.text[start:end] for start, end in rows(self.text, width)]
+        return fold(self.text, self.size.width or 76, _MOST_CRUMBS)
 
 
 class Reading(Vertical):
     """Shows the document of a result.
 
-    Texts are fetched in a thread, and only the last one that was asked for is shown.
+    Texts are fetched in a thread, and only the last one that was asked for is shown: with its name
+    above it, so that no text ever stands below another one's name.
     """
 
     class Failed(Message):
@@ -71,8 +71,8 @@ class Reading(Vertical):
         super().__init__(id=id)
         self.heading, self.crumbs = Heading(path=True, id="place"), Crumbs(id="crumbs")
         self.preview = Preview(id="preview")
-        self._fetching: Latest[Excerpt] = Latest("reading")
-        self._shown: tuple[str, str, int] | None = None
+        self.thread: Latest[Excerpt] = Latest("reading")
+        self._shown: tuple[Source, str, Result] | None = None
 
     def compose(self) -> ComposeResult:
         """The place above the title above the text."""
@@ -80,31 +80,41 @@ class Reading(Vertical):
         yield self.crumbs
         yield self.preview
 
+    def on_unmount(self) -> None:
+        """Fetch nothing more."""
+        self.thread.close()
+
     def show(self, source: Source, query: str, result: Result | None) -> None:
         """Show the document of a result, at its passage; nothing where it is None."""
         if result is None:
+            self.workers.cancel_node(self)
             self._shown = None
-            self.heading.what = self.heading.remark = self.crumbs.text = ""
-            self.preview.show(None)
+            self._present(None, None)
             return
-        self.heading.what, self.heading.remark = result.place, _extent(result)
-        self.crumbs.text = (
-            shown(APART.join(result.trail)) if result.title or result.headings else ""
-        )
-        wanted = (query, result.key, result.start)
-        if wanted != self._shown:
-            self._shown = wanted
-            self.run_worker(self._fetch(source, query, result), exclusive=True)
+        wanted = (source, query, replace(result, rank=0, score=0.0, lists=()))  # no part of it
+        if wanted == self._shown:
+            return
+        typing = self._shown is not None and self._shown[1] != query
+        self._shown = wanted
+        self.run_worker(self._fetch(*wanted, rest=REST if typing else 0.0), exclusive=True)
 
-    async def _fetch(self, source: Source, query: str, result: Result) -> None:
+    async def _fetch(self, source: Source, query: str, result: Result, *, rest: float) -> None:
+        await asyncio.sleep(rest)
         try:
-            found = await self._fetching.run(lambda: excerpt(source, query, result))
+            found = await self.thread.run(lambda: excerpt(source, query, result))
         except (SearchkitError, OSError) as error:
+            self._shown = None  # to be tried again
+            self._present(result, None)
             self.post_message(self.Failed(str(error)))
-        except asyncio.CancelledError:  # another document was asked for
-            return
         else:
-            self.preview.show(found)
+            self._present(result, found)
+
+    def _present(self, result: Result | None, found: Excerpt | None) -> None:
+        self.heading.what = result.place if result else ""
+        self.heading.remark = _extent(result) if result else ""
+        named = result is not None and (result.title or result.headings)
+        self.crumbs.text = shown(APART.join(result.trail)) if result and named else ""
+        self.preview.show(found)
 
 
 def _extent(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -15,7 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from searchkit.terminal.fitting import clip_path, clip_trail, rows, shown, snippet
-from searchkit.terminal.placing import change_shown, in_rank_order, keep_in_place
+from searchkit.terminal.placing import by_rank, change_shown, in_rank_order, keep_in_place
 from searchkit.terminal.query import BACK
 from searchkit.terminal.source import Result
 
@@ -25,6 +26,7 @@ SETTLE = 0.5  # seconds after which the first result has been seen, and stays wh
 _RANK = 4  # cells before the title: the bar, two digits, a space
 _CHANGE = 4  # cells of a change of rank
 _LEAST_SNIPPET = 16  # cells below which a snippet says nothing
+_BRIGHT = ("title", "place", "match", "good", "bad", "bar")  # not while it waits for an answer
 
 
 class Results(ScrollView, can_focus=True, inherit_bindings=False):
@@ -34,13 +36,14 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
     moved, or once the list has been on the screen for a moment. Home gives the plain ranking.
 
     Attributes:
-        query: whose results these are.
+        query_text: whose results these are.
         results: as they are shown.
         selected: the row of the one that is selected, -1 where there is none.
         empty: what is said in the place of results.
         changes: by key, how far each stands above its place in another list; None: no comparison.
         grades: by document, what it was judged.
         twin: the key of the result that is selected in another list.
+        waiting: whether they answer an earlier query, and the new one has no answer yet.
         settle: seconds after which an untouched list keeps its first result in place.
     """
 
@@ -104,8 +107,8 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
     class Left(Selected):
         """The selection was moved up from the first result."""
 
-    def __init__(self, *, settle: float = SETTLE, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self.query_text = ""
         self.results: tuple[Result, ...] = ()
         self.selected = -1
@@ -113,7 +116,9 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
         self.changes: Mapping[str, int | None] | None = None
         self.grades: Mapping[str, int] = {}
         self.twin: str | None = None
-        self.settle = settle
+        self.waiting = False
+        self.settle = SETTLE
+        self._chosen: dict[str, Result] = {}
         self._touched = False
         self._since = 0.0
 
@@ -133,10 +138,11 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
         if query != self.query_text or not self.results:
             self.query_text, self.results = query, tuple(ranking)
             self.selected = 0 if ranking else -1
-            self._touched, self._since = False, now
+            self._touched, self._since, self._chosen = False, now, {}
             self.scroll_to(y=0, animate=False)
         else:
             held = self.current if self._touched or now - self._since > self.settle else None
+            ranking = [_at_place_of(result, self._chosen.get(result.key)) for result in ranking]
             self.results = keep_in_place(ranking, held, self.selected)
             if held is None:
                 self.selected = 0 if self.results else -1
@@ -146,9 +152,24 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
     def clear(self, empty: str) -> None:
         """Show no results but a text."""
         self.query_text, self.results, self.selected, self.empty = "", (), -1, empty
-        self.changes, self.twin, self._touched = None, None, False
+        self.changes, self.twin, self._touched, self._chosen = None, None, False, {}
         self.scroll_to(y=0, animate=False)
         self._resized()
+
+    def put(self, passage: Result) -> None:
+        """Show another passage of the selected document in its place, in better rankings as well.
+
+        Args:
+            passage: what ranks it, and what that says of it, stays as it is.
+        """
+        if self.current is None:
+            return
+        row, new = self.selected, _at_place_of(self.current, passage)
+        self.results = (*self.results[:row], new, *self.results[row + 1 :])
+        self._chosen[new.key] = new
+        self.touch()
+        self.refresh()
+        self.post_message(self.Selected(self))
 
     def touch(self) -> None:
         """Keep what is selected in place from now on: somebody is at it."""
@@ -186,8 +207,7 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
 
     def action_first(self) -> None:
         """Select the best result, with all of them in rank order."""
-        ranked = sorted(self.results, key=lambda result: (result.rank == 0, result.rank))
-        self.results, self.selected = tuple(ranked), -1
+        self.results, self.selected = by_rank(self.results), -1
         self.select(0)
 
     def action_last(self) -> None:
@@ -297,4 +317,14 @@ class Results(ScrollView, can_focus=True, inherit_bindings=False):
         return strip.adjust_cell_length(width, Style()).apply_style(self.rich_style)
 
     def _style(self, name: str) -> Style:
+        if self.waiting and name in _BRIGHT:
+            name = "snippet"
         return self.get_component_rich_style(f"results--{name}", partial=True)
+
+
+def _at_place_of(ranked: Result, passage: Result | None) -> Result:
+    """A passage of the document that is ranked, in its place; the one there is where it is None."""
+    if passage is None:
+        return ranked
+    place = {name: getattr(ranked, name) for name in ("key", "rank", "score", "lists")}
+    return replace(passage, **place)

@@ -98,6 +98,7 @@ class Source(Protocol):
         default: how it is searched unless a person says otherwise.
         depth: how much of each ranking a fusion sees.
         syntax: what its queries understand beyond words, for a person; may be empty.
+        whole: whether a result is a whole document, and not one of its passages.
         notes: what a person should know of a search, one line each, to be taken away when told.
     """
 
@@ -107,6 +108,7 @@ class Source(Protocol):
     default: System
     depth: int
     syntax: str
+    whole: bool
     notes: "deque[str]"
 
     def refresh(self) -> bool:
@@ -127,6 +129,12 @@ class Source(Protocol):
 
     def text(self, doc_id: str) -> str:
         """The text of a document, in which `Result.start` counts."""
+
+    def passages(self, query: str, doc_id: str) -> list[Result]:
+        """The passages of a document with words that a query asks for, in the order of its text.
+
+        They are ranked so, too; none where documents are whole.
+        """
 
     def marks(self, query: str, text: str) -> list[Span]:
         """The words of a text that a query asks for, in order."""

@@ -45,6 +45,7 @@ class Shelf:
 
     Attributes:
         open: set while vectors may be given; cleared, they keep whoever asks waiting.
+        words_open: the same of words.
         asked: the queries whose vectors were asked for.
     """
 
@@ -55,10 +56,12 @@ class Shelf:
         self.default = System("hybrid", encoders[0]) if encoders else System("bm25")
         self.depth = 1000
         self.syntax = syntax
+        self.whole = False
         self.notes = deque()
         self.folder = folder
-        self.open = threading.Event()
+        self.open, self.words_open = threading.Event(), threading.Event()
         self.open.set()
+        self.words_open.set()
         self.asked = []
         if folder is not None:
             for path, (_, text) in self.files.items():
@@ -69,6 +72,7 @@ class Shelf:
         return False
 
     def words(self, query, k=1000):
+        assert self.words_open.wait(20)
         if query.count('"') % 2:
             raise BadInput("a quote has no end; close it")
         wanted = set(terms(query))
@@ -101,11 +105,22 @@ class Shelf:
         }
         return [self.result(query, hit, said[hit.doc_id]) for hit in ranking]
 
+    def passages(self, query, doc_id):
+        found = [one for one in passages(self.files[doc_id][1]) if self.marks(query, one[0])]
+        return [
+            self.passage(query, Hit(doc_id, 0.0, rank), [], one)
+            for rank, one in enumerate(found, start=1)
+        ]
+
     def result(self, query, hit, said):
-        title, text = self.files[hit.doc_id]
-        passage, start, line = max(
-            passages(text), key=lambda one: (len(self.marks(query, one[0])), -one[1])
+        best = max(
+            passages(self.files[hit.doc_id][1]),
+            key=lambda one: (len(self.marks(query, one[0])), -one[1]),
         )
+        return self.passage(query, hit, said, best)
+
+    def passage(self, query, hit, said, of):
+        title, (passage, start, line) = self.files[hit.doc_id][0], of
         return Result(
             key=hit.doc_id,
             rank=hit.rank,
@@ -190,12 +205,12 @@ class Driver:
             await self.pilot.pause(0.01)
         raise AssertionError(f"{what} did not come about; the screen:\n{self.screen}")
 
-    async def search(self, text):
+    async def search(self, text, hidden=False):
         """Type a query and wait for all of its answer."""
         await self.type(text)
         await self.until(
             lambda: all(
-                "found" in column.heading.remark and column.results.query_text == text
+                (hidden or "found" in column.heading.remark) and column.results.query_text == text
                 for column in self.view.columns[: 1 + self.view.comparison.two]
             ),
             f"an answer to {text!r}",
@@ -211,7 +226,10 @@ class Driver:
 
     @property
     def status(self):
-        return self.view.status.text
+        """What the line that answers shows, on all its rows."""
+        rows = self.view.screen_stack[0]._compositor.render_strips()
+        region = self.view.status.region
+        return " ".join(strip.text.strip() for strip in rows[region.y : region.bottom])
 
     def keys(self, column=0):
         return [result.key for result in self.view.columns[column].results.results]

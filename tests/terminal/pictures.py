@@ -22,6 +22,7 @@ SCENES = {
     "judged": ["down", "r", "down", "x"],
     "compared": ["escape", "s"],
     "blind": ["escape", "s", "b"],
+    "passages": ["escape", "m"],
     "help": ["escape", "question_mark"],
 }
 
@@ -56,8 +57,8 @@ async def _answered(view, pilot, query):
         await pilot.pause(0.01)
         shown = view.columns[: 1 + view.comparison.two]
         told = all("to come" not in column.heading.remark for column in shown)
-        if told and all(column.results.query_text == query for column in shown):
-            await pilot.pause(0.2)  # the document
+        if told and all(column.answers(query) for column in shown):
+            await pilot.pause(0.5)  # the document, or what there is to choose from
             return
     raise SystemExit(f"no answer to {query!r} within two minutes")
 

@@ -1,21 +1,27 @@
 """The view as a person uses it: keys go in, and the screen is read."""
 
+import gc
 import io
 import json
 import re
+import threading
+import weakref
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from searchkit.errors import CorruptFile, UnknownName
 from searchkit.search.judging import Ledger
 from searchkit.terminal.history import History
-from searchkit.terminal.page import Page
+from searchkit.terminal.page import Page, help_text
 from searchkit.terminal.picker import Picker
 from searchkit.terminal.source import System
 
 from .conftest import Shelf
 
+DENSE = System("dense", "letters")
 WATER = [  # what BM25 and letters fused rank for "distilled water"
     "lab/autoclave.md",
     "lab/cold-store.md",
@@ -58,6 +64,7 @@ class TestTyping:
             await driver.type('ferry "open')
             await driver.until(lambda: "a quote has no end; close it" in driver.status)
             assert driver.keys() == ["boats/ferry.md"]
+            assert "no answer" in driver.lines[1]
             await driver.search("ferry")
             assert "quote" not in driver.status
 
@@ -73,6 +80,48 @@ class TestTyping:
             assert driver.view.query_text == "cd"
 
         drive(script)
+
+    def test_results_of_an_earlier_query_look_so_once_the_answer_is_late(self, drive, shelf):
+        def styles(driver, text):
+            strips = driver.view.screen._compositor.render_strips()
+            return {one.style.color for strip in strips for one in strip if text in one.text}
+
+        async def script(driver):
+            await driver.search("ferry")
+            bright = styles(driver, "Ferry to the island")
+            shelf.words_open.clear()
+            await driver.type("distilled water")
+            await driver.until(lambda: " … ─" in driver.lines[1])
+            assert driver.keys() == ["boats/ferry.md"]
+            assert styles(driver, "Ferry to the island") != bright
+            shelf.words_open.set()
+            await driver.search("distilled water")
+            await driver.search("ferry")
+            assert styles(driver, "Ferry to the island") == bright
+
+        drive(script, shelf)
+
+    def test_vectors_that_cannot_be_had_are_not_waited_for(self, drive, shelf):
+        def gone(query, variant, k=1000):
+            if query != "ferry":
+                raise UnknownName("the model is gone")
+            return Shelf.dense(shelf, query, variant, k)
+
+        shelf.dense = gone
+
+        async def script(driver):
+            driver.view.comparison.systems = [System("hybrid", "letters"), DENSE]
+            await driver.press("escape", "s")
+            await driver.search("ferry")
+            await driver.type("distilled water")
+            await driver.until(lambda: "the model is gone" in driver.status)
+            assert "4 by words, no vectors" in driver.lines[1]
+            assert "no answer" in driver.lines[1]
+            assert driver.keys(0) == WATER[:4]
+            assert driver.keys(1) == []
+            assert "the model is gone" in driver.lines[2]
+
+        drive(script, shelf, size=(140, 40))
 
     def test_of_what_is_not_there_says_so(self, drive):
         async def script(driver):
@@ -221,15 +270,77 @@ class TestPreview:
 
         drive(script, shelf)
 
-    def test_has_the_screen_to_itself_when_asked(self, drive):
+    def test_has_the_screen_to_itself_when_asked(self, drive, tmp_path):
         async def script(driver):
             await driver.search("ferry")
-            await driver.press("escape", "z")
-            assert driver.view.reading.preview.size.height > 15
-            await driver.press("z")
-            assert driver.view.reading.preview.size.height < 12
+            for keys in (["z"], ["escape"], ["slash"], ["ctrl+r", *"sea", "enter"]):
+                driver.view.field.focus()
+                await driver.press("escape", "z")
+                assert driver.view.reading.preview.size.height > 15
+                await driver.press(*keys)
+                assert driver.view.reading.preview.size.height < 12
 
+        History(tmp_path / "history.jsonl").add("shelf", "sea")
         drive(script)
+
+    def test_shows_what_was_written_meanwhile_at_the_same_place(self, drive, shelf):
+        async def script(driver):
+            await driver.search("ferry")
+            await driver.until(lambda: "two hours before" in driver.screen)
+            shelf.files["boats/ferry.md"] = ("Ferry", "The ferry was sold last year.\n")
+            driver.view._ask()
+            await driver.until(lambda: driver.screen.count("sold last year") == 2)
+            assert "two hours before" not in driver.screen
+
+        drive(script, shelf)
+
+    def test_shows_what_answers_best_in_the_newest_ranking(self, drive, shelf):
+        async def script(driver):
+            await driver.search("ferry")
+            (result,) = driver.view.active.results.results
+            view = driver.view
+            view.reading.show(shelf, "ferry", replace(result, rank=3, best=(4, 9)))
+            await driver.until(lambda: view.reading.preview.excerpt.best == (4, 9))
+
+        drive(script, shelf)
+
+    def test_shows_no_text_below_the_name_of_another(self, drive, shelf):
+        gate, fetched, text = threading.Event(), [], shelf.text
+
+        def slow(doc_id):
+            fetched.append(doc_id)
+            if doc_id == "lab/cold-store.md":
+                assert gate.wait(20)
+            if doc_id == "boats/ferry.md" and not shelf.open.is_set():
+                raise UnknownName("the ferry is gone")
+            return text(doc_id)
+
+        shelf.text = slow
+
+        async def script(driver):
+            place, preview = driver.view.reading.heading, driver.view.reading.preview
+            await driver.search("distilled water")
+            await driver.until(lambda: place.what.startswith("lab/autoclave.md"))
+            await driver.press("down")
+            await driver.until(lambda: "lab/cold-store.md" in fetched)
+            assert place.what.startswith("lab/autoclave.md")
+            await driver.type("")
+            gate.set()
+            await driver.until(lambda: not driver.view.busy)
+            assert (place.what, preview.excerpt) == ("", None)
+            await driver.search("distilled water")
+            shelf.open.clear()
+            await driver.press("down", "down")
+            await driver.until(lambda: "the ferry is gone" in driver.status)
+            assert place.what.startswith("boats/ferry.md")
+            assert preview.excerpt is None
+            shelf.open.set()
+            await driver.press("up", "down")
+            await driver.until(lambda: preview.excerpt is not None)
+            await driver.until(lambda: place.what.startswith("boats/ferry.md"))
+            assert preview.excerpt.text == text("boats/ferry.md")
+
+        drive(script, shelf)
 
     def test_a_document_cannot_command_the_terminal(self, drive):
         shelf = Shelf()
@@ -244,6 +355,94 @@ class TestPreview:
             assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", driver.screen)
 
         drive(script, shelf)
+
+
+class TestPassages:
+    @pytest.fixture
+    def care(self, tmp_path):
+        """A shelf with a document of which three passages have the same word."""
+        parts = ["Rinse one.", "Nothing here.", "Rinse two: rinse.", "Rinse three."]
+        return Shelf({"care.md": ("Care", "\n\n".join(parts) + "\n")}, folder=tmp_path)
+
+    def test_another_one_is_chosen_and_stands_in_the_place_of_the_best(self, drive, care, tmp_path):
+        async def script(driver):
+            await driver.search("rinse")
+            assert "care.md:5" in driver.lines[3]
+            await driver.press("escape", "m")
+            await driver.until(lambda: "Rinse three." in driver.screen)
+            assert "Passages of Care" in driver.screen
+            listed = re.findall(r"line \d|Rinse \w+", driver.screen)
+            assert listed == ["line 1", "Rinse one", "line 5", "Rinse two", "line 7", "Rinse three"]
+            await driver.press("down", "enter")
+            result = driver.view.active.results.current
+            assert (result.text, result.rank) == ("Rinse three.\n", 1)
+            assert {name for name, _, _ in result.lists} == {"BM25", "letters"}
+            assert "care.md:7" in driver.lines[3]
+            await driver.until(lambda: driver.view.reading.heading.what == "care.md:7")
+            await driver.press("y", "r")
+            assert driver.view.clipboard == f"{care.folder / 'care.md'}:7"
+            assert "✓ Care" in driver.screen
+
+        drive(script, care)
+        (entry,) = Ledger(tmp_path / "shelf.jsonl").read().entries
+        assert (entry.query, entry.doc_id) == ("rinse", "care.md")
+
+    def test_the_one_that_is_shown_is_in_sight_in_a_long_list(self, drive, care):
+        text = "".join(f"Rinse {n}.\n\n" for n in range(30)) + "Rinse, and rinse again.\n"
+        care.files["care.md"] = ("Care", text)
+
+        async def script(driver):
+            await driver.search("rinse")
+            await driver.press("escape", "m")
+            await driver.until(lambda: "rinse again" in driver.screen)
+            assert "line 61" in driver.screen
+            await driver.press("up", "enter")
+            assert "care.md:59" in driver.lines[3]
+
+        drive(script, care)
+
+    def test_it_stays_when_a_better_ranking_comes(self, drive, care):
+        care.open.clear()
+
+        async def script(driver):
+            await driver.type("rinse")
+            await driver.until(lambda: driver.keys())
+            await driver.press("escape", "m")
+            await driver.until(lambda: "Rinse one." in driver.screen)
+            await driver.press("up", "enter")
+            assert "care.md:1" in driver.lines[3]
+            care.open.set()
+            await driver.search("rinse")
+            result = driver.view.active.results.current
+            assert result.text == "Rinse one.\n\n"[:11]
+            assert {name for name, _, _ in result.lists} == {"BM25", "letters"}
+            await driver.search("rinse two")
+            assert driver.view.active.results.current.text.startswith("Rinse two")
+
+        drive(script, care)
+
+    def test_there_are_none_of_whole_documents_nor_where_columns_are_hidden(self, drive):
+        whole = Shelf()
+        whole.whole = True
+
+        async def script(driver):
+            await driver.search("ferry")
+            await driver.press("escape", "m")
+            assert not isinstance(driver.view.screen, Picker)
+            assert "m passages" not in driver.lines[-1]
+
+        drive(script, whole)
+
+        async def hidden(driver):
+            await driver.search("ferry")
+            await driver.press("escape")
+            assert "m passages" in driver.lines[-1]
+            await driver.press("s", "b")
+            await driver.search("ferry", hidden=True)
+            await driver.press("escape", "m")
+            assert not isinstance(driver.view.screen, Picker)
+
+        drive(hidden)
 
 
 class TestComparing:
@@ -295,10 +494,33 @@ class TestComparing:
 
         drive(script)
 
-    def test_an_index_of_words_alone_says_what_it_lacks(self, drive):
+    def test_a_column_given_the_system_of_the_other_one_changes_places_with_it(self, drive):
         async def script(driver):
             await driver.press("escape", "s")
-            assert "add vectors to compare with: searchkit index" in driver.status
+            await driver.search("distilled water")
+            before = driver.keys(0), driver.keys(1)
+            await driver.press("escape", "tab", "v", *"fused", "enter")
+            names = [driver.view.comparison.name_of(column) for column in (0, 1)]
+            await driver.search("distilled water")
+            assert (driver.keys(1), driver.keys(0)) == before
+            assert names == ["BM25", "BM25 + letters"]
+            await driver.press("escape", "b")
+            await driver.search("ferry", hidden=True)
+            await driver.press("escape", "less_than_sign")
+            assert driver.view.comparison.tally().votes == 1
+
+        drive(script)
+
+    def test_an_index_of_words_alone_says_what_it_lacks(self, drive):
+        async def script(driver):
+            await driver.search("ferry")
+            regions = [one.region for one in driver.view.reading.children]
+            await driver.press("escape", "s")
+            assert driver.status == (
+                "this index is searched by words alone; add vectors to compare with: searchkit "
+                "index ... --variant mean-causal"
+            )
+            assert [one.region for one in driver.view.reading.children] == regions
             assert not driver.view.comparison.two
 
         drive(script, Shelf(encoders=()))
@@ -331,6 +553,30 @@ class TestJudging:
             ("distilled water", "lab/cold-store.md", 0),
         ]
         assert all(re.match(r"\d{4}-\d\d-\d\dT", one["when"]) for one in lines)
+
+    def test_only_what_answers_the_query_that_is_typed_is_acted_upon(
+        self, drive, tmp_path, folder_shelf
+    ):
+        async def script(driver):
+            await driver.search("ferry")
+            folder_shelf.words_open.clear()
+            await driver.type("distilled water")
+            await driver.press("escape")
+            for key in ("r", "x", "e", "o", "y", "Y", "m", "enter"):
+                await driver.press(key)
+                assert driver.status == "still searching"
+                driver.view.status.calm()
+            assert not driver.view.clipboard
+            folder_shelf.words_open.set()
+            await driver.search("distilled water")
+            await driver.type('distilled water "open')
+            await driver.until(lambda: "a quote has no end" in driver.status)
+            driver.view.status.calm()
+            await driver.press("escape", "r")
+            assert driver.status == "a quote has no end; close it"
+
+        drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
+        assert not (tmp_path / "shelf.jsonl").exists()
 
     def test_what_was_judged_before_is_shown_again(self, drive, tmp_path):
         Ledger(tmp_path / "shelf.jsonl").add("ferry", "boats/ferry.md", 1)
@@ -514,6 +760,33 @@ class TestOpening:
 
         drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
 
+    def test_what_is_found_first_is_opened_by_an_enter_that_came_before_it(
+        self, drive, folder_shelf, tmp_path
+    ):
+        async def script(driver):
+            await driver.search("ferry")
+            folder_shelf.words_open.clear()
+            await driver.type("distilled water")
+            await driver.press("enter")
+            assert driver.status == "still searching"
+            folder_shelf.words_open.set()
+            await driver.until(lambda: "EDITOR is 'no-such-editor'" in driver.status)
+
+        drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
+        assert History(tmp_path / "history.jsonl").queries("shelf") == ["distilled water"]
+
+    def test_an_enter_is_forgotten_when_the_query_changes(self, drive, folder_shelf):
+        async def script(driver):
+            folder_shelf.words_open.clear()
+            await driver.type("distilled")
+            await driver.press("enter")
+            await driver.type("distilled water")
+            folder_shelf.words_open.set()
+            await driver.search("distilled water")
+            assert "EDITOR" not in driver.status
+
+        drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
+
     def test_an_index_without_files_says_so(self, drive):
         async def script(driver):
             await driver.search("ferry")
@@ -550,7 +823,7 @@ class TestHelp:
             await driver.search("distilled water")
             view.comparison.blind = True
             console = Console(width=200, file=io.StringIO())
-            console.print(view.help())
+            console.print(help_text(view, view.source.syntax))
             told = set(console.file.getvalue().split())
             for widget in (
                 view.query_one("#query"),
@@ -595,9 +868,77 @@ class TestIndexes:
 
         drive(script, others=("shelf", "other"), open_source=lambda name: other)
 
-    def test_what_cannot_be_opened_is_named_and_this_one_stays(self, drive):
-        from searchkit.errors import UnknownName
+    def test_a_document_of_the_same_place_is_read_anew(self, drive):
+        other = Shelf({"boats/ferry.md": ("Ferry", "The ferry is sold.\n")}, name="other")
 
+        async def script(driver):
+            await driver.search("ferry")
+            await driver.until(lambda: "hours before high water" in driver.screen)
+            await driver.press("escape", "i", *"oth", "enter")
+            await driver.until(lambda: driver.screen.count("is sold.") == 2)
+            assert "hours before high water" not in driver.screen
+
+        drive(script, others=("shelf", "other"), open_source=lambda name: other)
+
+    def test_the_one_that_was_left_is_let_go(self, drive):
+        opened = []
+
+        def open_source(name):
+            opened.append(weakref.ref(source := Shelf(name=name)))
+            return source
+
+        def at_work():
+            return [one for one in threading.enumerate() if one.name in ("words", "vectors")]
+
+        async def script(driver):
+            there = len(at_work())
+            for number, name in enumerate(("other", "third", "other"), start=1):
+                await driver.press("escape", "i", *name, "enter")
+                await driver.until(lambda number=number: len(opened) == number)
+                await driver.until(lambda name=name: f" {name} ›" in driver.lines[0])
+                await driver.search("ferry")
+                await driver.type("")
+            await driver.until(lambda: len(at_work()) <= there)
+            gc.collect()
+            assert [one() is None for one in opened] == [True, True, False]
+            assert not driver.view.busy
+
+        drive(script, others=("shelf", "other", "third"), open_source=open_source)
+
+    def test_a_model_that_still_loads_for_one_that_was_left_is_known_of(self, drive):
+        shelf = Shelf()
+        shelf.open.clear()
+
+        async def script(driver):
+            await driver.type("ferry")
+            await driver.until(lambda: shelf.asked)
+            await driver.press("escape", "i", *"oth", "enter")
+            await driver.until(lambda: " other ›" in driver.lines[0])
+            assert driver.view.busy
+            shelf.open.set()
+            await driver.until(lambda: not driver.view.busy)
+
+        drive(script, shelf, others=("shelf", "other"), open_source=lambda name: Shelf(name=name))
+
+    def test_keys_are_taken_while_one_opens(self, drive):
+        gate = threading.Event()
+
+        def open_source(name):
+            assert gate.wait(20)
+            return Shelf(name=name)
+
+        async def script(driver):
+            await driver.search("distilled water")
+            await driver.press("escape", "i", *"oth", "enter")
+            assert "opening other" in driver.status
+            await driver.press("down")
+            assert driver.selected == WATER[1]
+            gate.set()
+            await driver.until(lambda: " other ›" in driver.lines[0])
+
+        drive(script, others=("shelf", "other"), open_source=open_source)
+
+    def test_what_cannot_be_opened_is_named_and_this_one_stays(self, drive):
         def open_source(name):
             raise UnknownName(f"no index {name!r}")
 
@@ -615,9 +956,40 @@ class TestFilters:
         async def script(driver):
             await driver.search("ferry")
             await driver.press("escape", "f", *"mark", "enter")
-            assert driver.view.query_text == "ferry format:markdown "
+            await driver.until(lambda: driver.view.query_text == "ferry format:markdown ")
 
         drive(script, Shelf(syntax="path:docs/*.md"))
+
+    def test_while_they_are_counted_keys_are_for_the_list(self, drive, tmp_path):
+        shelf, gate = Shelf(syntax="path:docs/*.md"), threading.Event()
+        found = shelf.filters()
+        shelf.filters = lambda: gate.wait(20) and found
+
+        async def script(driver):
+            await driver.search("ferry")
+            await driver.press("escape", "f", *"mark", "enter")
+            assert isinstance(driver.view.screen, Picker)
+            gate.set()
+            await driver.until(lambda: driver.view.query_text == "ferry format:markdown ")
+
+        drive(script, shelf)
+        assert not (tmp_path / "shelf.jsonl").exists()
+
+    def test_of_an_index_that_cannot_be_read_it_is_said(self, drive):
+        shelf = Shelf(syntax="path:docs/*.md")
+
+        def torn():
+            raise CorruptFile("catalogue.sqlite is torn")
+
+        shelf.filters = torn
+
+        async def script(driver):
+            await driver.search("ferry")
+            await driver.press("escape", "f")
+            await driver.until(lambda: "catalogue.sqlite is torn" in driver.status)
+            assert not isinstance(driver.view.screen, Picker)
+
+        drive(script, shelf)
 
     def test_what_is_wrong_with_one_is_told_when_typing_rests(self, drive):
         async def script(driver):

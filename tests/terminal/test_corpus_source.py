@@ -78,7 +78,23 @@ def test_its_documents_have_no_files_and_its_queries_no_filters(handbook):
     assert given.text(result.doc_id) == result.text
     assert given.need("path:x ferry") == "path:x ferry"
     assert (given.filters(), given.syntax, given.complaint('"')) == ([], "", "")
+    assert given.whole and given.passages("autoclave", result.doc_id) == []
     assert not given.refresh()
+
+
+def test_a_document_is_analysed_once_whatever_is_asked_of_it(handbook):
+    given, analysed = source(handbook), []
+    analyse = given._given.analyse
+    given._given.analyse = lambda text: analysed.append(text) or analyse(text)
+    words = given.words("autoclave waste", 200)
+    first = given.results("autoclave waste", {"BM25": words}, 5)
+    again = given.results("autoclave", {"BM25": words, "other": words}, 5)
+    assert sorted(map(len, analysed))[2:] == sorted(len(one.text) for one in first)
+    assert {one.text[a:b].lower() for one in again for a, b in one.marks} <= {
+        "autoclave",
+        "autoclaves",
+        "autoclaved",
+    }
 
 
 def test_what_a_terminal_can_bring_and_no_index_reads_finds_nothing_and_breaks_nothing(handbook):

@@ -13,6 +13,7 @@ from searchkit.terminal.fitting import (
     clip_path,
     clip_trail,
     displayable,
+    fold,
     rows,
     shown,
     snippet,
@@ -99,6 +100,14 @@ def test_rows_break_between_words_where_there_is_one():
     assert [text[a:b] for a, b in rows(text, 4)] == ["ééé", "ééé", "水道", "水"]
     text = "abcdefgh"
     assert [text[a:b] for a, b in rows(text, 3)] == ["abc", "def", "gh"]
+
+
+def test_a_line_that_is_folded_says_where_it_is_cut():
+    text = "the cold store holds samples"
+    assert fold(text, 14, 3) == ["the cold store", "holds samples"]
+    assert fold(text, 10, 3) == ["the cold", "store", "holds sam…"]
+    assert fold(text, 10, 1) == ["the cold…"]
+    assert fold("", 10, 3) == [""]
 
 
 def test_tabs_become_spaces_and_spans_move_with_them():

@@ -46,6 +46,30 @@ def test_a_passage_has_its_file_its_line_and_its_headings(notes):
     assert [shown.text[a:b] for a, b in shown.marks] == ["distilled"]
 
 
+def test_the_passages_of_one_document_come_in_its_order(notes):
+    folder = notes.parent / "files"
+    care = "## Part {n}\n\n" + "Rinse the chamber with care. " * 60 + "\n\n"
+    text = "# Care\n\n" + "".join(care.format(n=n) for n in range(4)) + "## End\n\nThe end.\n"
+    for name in ("care[1]*.md", "care[1]x.md"):  # the name of one is a pattern of the other
+        (folder / name).write_text(text)
+    sync(notes, (), Plan(workers=1, encode=False))
+    source = open_source(notes)
+    found = source.passages("rinse", "care[1]*.md")
+    assert len(found) >= 4
+    assert {one.doc_id for one in found} == {"care[1]*.md"}
+    assert [one.start for one in found] == sorted({one.start for one in found})
+    assert [one.rank for one in found] == list(range(1, len(found) + 1))
+    whole = source.text("care[1]*.md")
+    for one in found:
+        assert whole[one.start :].startswith(one.text)
+        assert text.splitlines()[one.line - 1].startswith("Rinse")
+        assert one.headings[-1].startswith("Part")
+        assert {one.text[a:b].lower() for a, b in one.marks} == {"rinse"}
+    assert [one.headings[-1] for one in source.passages("en", "care[1]*.md")] == ["End"]
+    assert source.passages("zebra", "care[1]*.md") == []
+    assert not source.whole
+
+
 def test_rankings_are_those_of_the_searcher(notes):
     source, searcher = open_source(notes), open_searcher(notes)
     words, dense = source.words("sea water", 200), source.dense("sea water", "mean-causal", 200)
@@ -70,7 +94,7 @@ def test_filters_are_offered_with_what_they_leave(notes):
     source = open_source(notes)
     offered = source.filters()
     assert Filter("format:markdown", "2 documents") in offered
-    assert Filter('path:"my notes"', "1 documents") in offered
+    assert Filter('path:"my notes"', "1 document") in offered
     assert "after:" in [one.text for one in offered]
     (result,) = source.results("f", {"BM25": source.words('path:"my notes" channel', 200)}, 10)
     assert result.doc_id == "my notes/radio.md"

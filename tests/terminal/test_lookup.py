@@ -1,11 +1,14 @@
 """Answers to what is being typed: in order, for the newest query alone, without waiting."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
+from searchkit.errors import UnknownName
 from searchkit.terminal.lookup import Fault, Latest, Lookup
 from searchkit.terminal.source import System
 
@@ -106,6 +109,14 @@ def test_every_column_gets_its_own_answer_from_one_pass_over_words_and_vectors(s
     assert said[1].results != said[2].results
 
 
+def test_two_columns_of_one_system_are_both_answered(shelf):
+    async def script(lookup, said):
+        lookup.ask("ferry", [DENSE, DENSE])
+        await until(lambda: len(said) == 2)
+
+    assert told(run(script, shelf)) == [("ferry", 0, True), ("ferry", 1, True)]
+
+
 def test_together_nothing_tells_which_column_is_which(shelf):
     """Neither what comes first, nor what is longer."""
 
@@ -125,16 +136,32 @@ def test_what_a_query_lacks_is_said_in_its_place(shelf):
         await until(lambda: said)
         await asyncio.sleep(0.05)
 
-    assert run(script, shelf) == [Fault('an "open quote', "a quote has no end; close it")]
+    (fault,) = run(script, shelf)
+    assert fault == Fault('an "open quote', "a quote has no end; close it", typing=True)
 
 
-def test_an_empty_query_ends_what_was_asked_before(shelf):
+def test_an_encoder_that_is_not_there_is_no_fault_of_the_query(shelf):
+    def gone(query, variant, k):
+        raise UnknownName("the model is gone")
+
+    shelf.dense = gone
+
+    async def script(lookup, said):
+        lookup.ask("ferry", [HYBRID])
+        await until(lambda: len(said) == 2)
+
+    words, fault = run(script, shelf)
+    assert not words.complete
+    assert fault == Fault("ferry", "the model is gone", typing=False)
+
+
+def test_what_was_asked_can_be_forgotten(shelf):
     shelf.open.clear()
 
     async def script(lookup, said):
         lookup.ask("ferry", [HYBRID])
         await until(lambda: said)
-        lookup.ask("  ", [HYBRID])
+        lookup.forget()
         shelf.open.set()
         await asyncio.sleep(0.05)
 
@@ -146,7 +173,7 @@ def test_a_model_that_loads_does_not_hold_up_words(shelf):
 
     async def script(lookup, said):
         lookup.warm("letters")
-        await until(lambda: lookup.busy)
+        await until(lambda: any(thread.busy for thread in lookup.threads))
         lookup.ask("ferry", [WORDS])
         await until(lambda: said)
         shelf.open.set()
@@ -182,6 +209,40 @@ class TestLatest:
             return await latest.run(lambda: 5)
 
         assert asyncio.run(script()) == 5
+
+    def test_lets_go_of_what_a_job_held(self, shelf):
+        async def script():
+            latest, source = Latest("test"), type(shelf)()
+            held = weakref.ref(source)
+            await latest.run(source.refresh)
+            del source
+            await until(lambda: not latest.busy)
+            gc.collect()
+            return held()
+
+        assert asyncio.run(script()) is None
+
+    def test_ends_with_what_it_is_at_when_it_is_closed(self):
+        gate, done = threading.Event(), []
+
+        async def script():
+            latest = Latest("closed")
+            first = asyncio.ensure_future(latest.run(lambda: (gate.wait(10), done.append(1))))
+            await until(lambda: latest.busy)
+            second = asyncio.ensure_future(latest.run(lambda: done.append(2)))
+            await asyncio.sleep(0)
+            latest.close()
+            assert latest.busy
+            gate.set()
+            await first
+            for job in (second, latest.run(lambda: done.append(3))):
+                with pytest.raises(asyncio.CancelledError):
+                    await job
+            await until(lambda: "closed" not in [one.name for one in threading.enumerate()])
+            assert not latest.busy
+
+        asyncio.run(script())
+        assert done == [1]
 
     def test_does_not_keep_the_program_from_ending(self):
         async def script():

@@ -1,9 +1,18 @@
 """Where results stand when a better ranking comes."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchkit.terminal.placing import change_shown, changes, in_rank_order, keep_in_place
+from searchkit.terminal.placing import (
+    by_rank,
+    change_shown,
+    changes,
+    in_rank_order,
+    keep_in_place,
+    with_current,
+)
 from searchkit.terminal.source import Result
 
 
@@ -29,6 +38,9 @@ def test_a_held_result_that_the_new_ranking_lacks_stays_without_a_rank():
     new = keep_in_place(ranking("xyz"), ranking("abc")[0], 0)
     assert keys(new) == "axyz"
     assert new[0].rank == 0
+    assert not in_rank_order(new)
+    assert keys(by_rank(new)) == "xyza"
+    assert in_rank_order(by_rank(new))
 
 
 @given(old=st.permutations("abcdefg"), new=st.permutations("abcdefg"), row=st.integers(0, 6))
@@ -50,3 +62,16 @@ def test_changes_count_places_up():
     found = changes(ranking("abcd"), ranking("dbxa"))
     assert found == {"d": 3, "b": 0, "x": None, "a": -3}
     assert [change_shown(found[key]) for key in "dbxa"] == ["↑3", "=", "new", "↓3"]
+
+
+def test_what_a_ranking_lacks_and_only_holds_in_place_has_no_place_to_rise_or_fall_from():
+    left = keep_in_place(ranking("bc"), ranking("a")[0], 0)
+    right = keep_in_place(ranking("ab"), ranking("z")[0], 1)
+    assert changes(left, right) == {"a": None, "b": -1}
+
+
+def test_what_is_shown_is_among_the_passages_of_its_document_once():
+    parts = [replace(part, start=start) for start, part in enumerate(ranking("aaa"))]
+    shown = replace(parts[1], rank=7)
+    assert with_current(parts, shown) == [parts[0], shown, parts[2]]
+    assert with_current(parts[2:], shown) == [shown, parts[2]]

@@ -7,13 +7,15 @@ The chunks of a document have consecutive ids, in the order of the text. An id i
 """
 
 import json
+import re
 import shutil
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import quote
 
 import numpy as np
@@ -26,6 +28,7 @@ FILE = "catalogue.sqlite"
 State = Literal["indexed", "ignored", "failed", "encrypted", "empty"]
 STATES: tuple[State, ...] = ("indexed", "empty", "ignored", "failed", "encrypted")
 
+_TAKEN = re.compile(r"~\d+\Z")  # see `Writer.free_doc_id`
 _AT_ONCE = 500  # values of one statement: SQLite allows 999 in old versions
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -59,6 +62,13 @@ _CHUNK = (
     " FROM chunks JOIN documents ON document = number"
 )
 _DOCUMENT = "SELECT doc_id, path, format, title, language, modified, part, chunks FROM documents"
+# A filter's values, by its name. A part of a file stands behind its path, and may have slashes.
+_VALUES = {
+    "format": "format",
+    "lang": "language",
+    "path": "CASE WHEN part != '' AND instr(doc_id, '/') > instr(doc_id, '#' || part) THEN ''"
+    " ELSE substr(doc_id, 1, instr(doc_id, '/') - 1) END",
+}
 _FILE = (
     "SELECT path, root, size, modified_ns, inode, blake3, format, state, reason, reading, settled"
     " FROM files"
@@ -137,8 +147,12 @@ class DocumentRecord:
 
     @property
     def relative(self) -> str:
-        """The path as filters see it: the id without the part."""
-        return self.doc_id.rpartition(f"#{self.part}")[0] if self.part else self.doc_id
+        """The path as filters see it: the id that was wanted, without the part."""
+        if self.part:
+            return self.doc_id.rpartition(f"#{self.part}")[0]
+        name = self.path.rpartition("/")[2]
+        is_wanted = self.doc_id.rpartition("/")[2] == name
+        return self.doc_id if is_wanted else _TAKEN.sub("", self.doc_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +195,20 @@ class NewChunk:
     headings: tuple[str, ...]
 
 
+class Places(NamedTuple):
+    """The chunks of a segment as columns, (n,) int64 each, in the order of rows, then of ids.
+
+    Attributes:
+        rows: where each is in the segment; chunks may share one.
+        chunk_ids: theirs.
+        documents: the numbers of their documents, which hold in one catalogue.
+    """
+
+    rows: npt.NDArray[np.int64]
+    chunk_ids: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int64]
+
+
 class Catalogue:
     """A catalogue that is open; `open` for reading, `create` and `copy` for writing.
 
@@ -189,7 +217,7 @@ class Catalogue:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._places: dict[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]] = {}
+        self._places: dict[int, Places] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "Catalogue":
@@ -226,6 +254,10 @@ class Catalogue:
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
+
+    def close_when_unused(self) -> None:
+        """Let go of the file as soon as nobody has this catalogue any more, in any thread."""
+        weakref.finalize(self, self._connection.close)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -300,6 +332,21 @@ class Catalogue:
         found = {row[0]: DocumentRecord(*row) for row in self._among(_DOCUMENT, "doc_id", wanted)}
         return {doc_id: _named(found, doc_id, "document") for doc_id in wanted}
 
+    def filter_values(self) -> list[tuple[str, str, int]]:
+        """What filters can ask for, and of how many documents it holds, the most first.
+
+        Returns:
+            (filter, value, documents): formats, then languages, then the outermost folders.
+        """
+        found: list[tuple[str, str, int]] = []
+        for name, value in _VALUES.items():
+            query = (
+                f"SELECT ?, {value} AS value, count(*) AS documents FROM documents"
+                " WHERE value != '' GROUP BY value ORDER BY documents DESC, value"
+            )
+            found += self._connection.execute(query, [name])
+        return found
+
     def documents_of_file(self, path: str) -> list[DocumentRecord]:
         """The documents of one file, in their order in it."""
         rows = self._connection.execute(f"{_DOCUMENT} WHERE path = ? ORDER BY number", [path])
@@ -337,13 +384,21 @@ class Catalogue:
         """The ids of all chunks."""
         return {chunk_id for (chunk_id,) in self._connection.execute("SELECT chunk_id FROM chunks")}
 
-    def chunks_of_rows(self, segment: int, rows: Iterable[int]) -> dict[int, list[int]]:
-        """The chunk ids of some rows of a segment, ascending; no entry for a row without any."""
-        select = f"SELECT row, chunk_id FROM chunks WHERE segment = {int(segment)}"
-        found: dict[int, list[int]] = {}
-        for row, chunk_id in self._among(select, "row", [int(row) for row in rows]):
-            found.setdefault(row, []).append(chunk_id)
-        return {row: sorted(chunk_ids) for row, chunk_ids in found.items()}
+    def documents_of_chunks(self, chunk_ids: Sequence[int]) -> dict[int, int]:
+        """The number of the document of each chunk, by the chunk's id."""
+        select = "SELECT chunk_id, document FROM chunks"
+        return dict(self._among(select, "chunk_id", chunk_ids))
+
+    def places(self, segment: int) -> Places:
+        """The chunks of a segment; they are read once."""
+        if segment not in self._places:
+            query = (
+                "SELECT row, chunk_id, document FROM chunks WHERE segment = ?"
+                " ORDER BY row, chunk_id"
+            )
+            found = self._connection.execute(query, [segment]).fetchall()
+            self._places[segment] = Places(*np.array(found, np.int64).reshape(-1, 3).T.copy())
+        return self._places[segment]
 
     def last_rows(self) -> dict[int, int]:
         """The highest row of each segment that a chunk points to."""
@@ -355,56 +410,23 @@ class Catalogue:
         query = "SELECT segment, count(DISTINCT row) FROM chunks GROUP BY segment"
         return dict(self._connection.execute(query).fetchall())
 
-    def alive(
-        self, segment: int, size: int, documents: npt.NDArray[np.int64] | None = None
-    ) -> npt.NDArray[np.bool_]:
-        """Which rows of a segment are chunks.
-
-        Args:
-            segment: its number.
-            size: how many rows it has.
-            documents: numbers of documents, as `matching` gives them; None for all.
-
-        Returns:
-            (size,), True on rows that a chunk, of one of the documents, points to.
-        """
-        rows, owners = self._rows_of(segment)
-        if documents is not None:
-            rows = rows[np.isin(owners, documents)]
+    def alive(self, segment: int, size: int) -> npt.NDArray[np.bool_]:
+        """Which of the `size` rows of a segment are chunks, (size,)."""
         mask = np.zeros(size, np.bool_)
-        mask[rows] = True
+        mask[self.places(segment).rows] = True
         return mask
 
-    def chunk_ids(
-        self, segment: int, documents: npt.NDArray[np.int64] | None = None
-    ) -> npt.NDArray[np.int64]:
-        """The ids of a segment's chunks, ascending; of some documents, or of all."""
-        query = "SELECT chunk_id, document FROM chunks WHERE segment = ? ORDER BY chunk_id"
-        found = _integers(self._connection.execute(query, [segment]))
-        if documents is not None:
-            found = found[np.isin(found[:, 1], documents)]
-        return found[:, 0]
-
     def matching(self, passes: Callable[[DocumentRecord], bool]) -> npt.NDArray[np.int64]:
-        """The numbers of the documents that a function passes, for `alive` and `chunk_ids`."""
+        """The numbers of the documents that a function passes; see `Places`."""
         rows = self._connection.execute(_DOCUMENT.replace("SELECT", "SELECT number,"))
         found = [number for number, *fields in rows if passes(DocumentRecord(*fields))]
         return np.array(found, np.int64)
 
-    def _rows_of(self, segment: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The row and the document's number of each chunk in a segment."""
-        if segment not in self._places:
-            query = "SELECT row, document FROM chunks WHERE segment = ?"
-            found = _integers(self._connection.execute(query, [segment]))
-            self._places[segment] = (found[:, 0], found[:, 1])
-        return self._places[segment]
-
     def _among(self, select: str, column: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """The rows whose column has one of many values."""
-        joint = "AND" if " WHERE " in select else "WHERE"
         for first in range(0, len(values), _AT_ONCE):
             some = values[first : first + _AT_ONCE]
-            query = f"{select} {joint} {column} IN ({_marks(some)})"
+            query = f"{select} WHERE {column} IN ({_marks(some)})"
             yield from self._connection.execute(query, some)
 
     def _number(self, query: str, values: Sequence[Any] = ()) -> int:
@@ -445,6 +467,11 @@ class Writer(Catalogue):
         fields = [*astuple(record)[:-1], int(record.settled)]
         query = f"INSERT OR REPLACE INTO files VALUES ({_marks(fields)})"
         self._connection.execute(query, fields)
+
+    def set_modified(self, doc_id: str, modified: float) -> None:
+        """Note another time at which a document was modified, in POSIX seconds."""
+        query = "UPDATE documents SET modified = ? WHERE doc_id = ?"
+        self._connection.execute(query, [modified, doc_id])
 
     def remove_file(self, path: str) -> list[int]:
         """Forget a path and its documents; the ids of the chunks that went."""
@@ -570,11 +597,6 @@ def _file(row: tuple[Any, ...]) -> FileRecord:
 def _chunk(row: tuple[Any, ...]) -> ChunkRecord:
     fields: list[Any] = [*row[:-1], tuple(json.loads(row[-1]))]
     return ChunkRecord(*fields)
-
-
-def _integers(cursor: sqlite3.Cursor) -> npt.NDArray[np.int64]:
-    """The rows of a query for two integers, (n, 2)."""
-    return np.array(cursor.fetchall(), np.int64).reshape(-1, 2)
 
 
 def _named(found: Mapping[Any, Any], name: Any, kind: str) -> Any:

@@ -1,11 +1,11 @@
 """One generation of a folder index: all its parts as one commit left them, open for reading.
 
 What a generation has opened it keeps, whatever writers do meanwhile; what it has not opened yet may
-have been replaced, and then says `Rebuilt`. `hold` opens everything, and `open_newest` tries again.
+have been replaced, and then says `Rebuilt`; `open_newest` tries again.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -158,18 +158,6 @@ class Generation:
         from searchkit.index.live.words import WordIndex  # tantivy loads here
 
         return self._open(WORDS, WordIndex.open)
-
-    def hold(self, encoders: Sequence[str] = ()) -> None:
-        """Open what a search needs, so that it stays however long this generation is searched.
-
-        Args:
-            encoders: those whose vectors are needed, too.
-        """
-        self.words  # noqa: B018 - looking at it opens it
-        for number in self.segments:
-            self.segment(number)
-            for name in encoders:
-                self.vectors(name, number)
 
     def is_newest(self) -> bool:
         """Whether nothing was committed since."""

@@ -80,6 +80,11 @@ class Lookup:
             + [(self._occur.Should, asked) for asked in should]
         )
 
+    def any_whole(self, matches: Iterable[Match]) -> "Asked | None":
+        """What holds one of some words or phrases; None where there is nothing to look for."""
+        asked = [one for match in matches if (one := self._whole(match)) is not None]
+        return self._any_of(asked) if asked else None
+
     def exclusions(self, query: Query) -> "list[tuple[tantivy.Occur, Asked]]":
         """What must not match."""
         asked = (self._whole(one.match) for one in query.clauses if one.occur == "not")

@@ -23,7 +23,8 @@ from searchkit.index.mapped import map_array, map_bytes
 
 KEY_BYTES = 16
 
-_TEXTS, _STARTS, _KEYS = "texts.bin", "starts.npy", "keys.npy"
+KEYS = "keys.npy"
+_TEXTS, _STARTS = "texts.bin", "starts.npy"
 
 
 class Row(NamedTuple):
@@ -75,7 +76,7 @@ class Writer:
         if kind is None:
             np.save(self._folder / _STARTS, np.array(self._starts, np.int64))
             keys = np.frombuffer(bytes(self._keys), np.uint8).reshape(-1, KEY_BYTES)
-            np.save(self._folder / _KEYS, keys)
+            np.save(self._folder / KEYS, keys)
 
     def __len__(self) -> int:
         return len(self._keys) // KEY_BYTES
@@ -90,21 +91,47 @@ class Writer:
         return len(self) - 1
 
 
-class Segment:
+class Keys:
+    """The keys of the rows that a `Writer` wrote, memory-mapped."""
+
+    def __init__(self, folder: Path) -> None:
+        self._keys: npt.NDArray[np.uint8] = map_array(folder / KEYS)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def key(self, row: int) -> bytes:
+        """The key of a row."""
+        return bytes(self._keys[row])
+
+    def find(self, key: bytes) -> int | None:
+        """The row of a key; None where the segment has none."""
+        return self._rows_by_key.get(key)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that stand for all rows and their order."""
+        return blake3(self._keys.tobytes()).hexdigest(length=16)
+
+    @cached_property
+    def _rows_by_key(self) -> dict[bytes, int]:
+        content = self._keys.tobytes()
+        starts = range(0, len(content), KEY_BYTES)
+        return {content[start : start + KEY_BYTES]: start // KEY_BYTES for start in starts}
+
+
+class Segment(Keys):
     """The rows that a `Writer` wrote, memory-mapped: opening costs the same for any number."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self._bytes = map_bytes(folder / _TEXTS)
         self._starts = map_array(folder / _STARTS)
-        self.keys: npt.NDArray[np.uint8] = map_array(folder / _KEYS)
 
     @classmethod
     def open(cls, folder: Path) -> "Segment":
         """The segment in a folder; it goes on when its files are deleted meanwhile."""
         return cls(folder)
-
-    def __len__(self) -> int:
-        return len(self.keys)
 
     def __iter__(self) -> Iterator[Row]:
         return (self.row(row) for row in range(len(self)))
@@ -119,25 +146,6 @@ class Segment:
             raise IndexError(f"row {row} of {len(self)} rows")
         first, second, end = self._starts[2 * row : 2 * row + 3].tolist()
         return Row(self._bytes[first:second].decode(), self._bytes[second:end].decode())
-
-    def key(self, row: int) -> bytes:
-        """The key of a row."""
-        return bytes(self.keys[row])
-
-    def find(self, key: bytes) -> int | None:
-        """The row of a key; None where the segment has none."""
-        return self._rows_by_key.get(key)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """32 hexadecimal digits that stand for all rows and their order."""
-        return blake3(self.keys.tobytes()).hexdigest(length=16)
-
-    @cached_property
-    def _rows_by_key(self) -> dict[bytes, int]:
-        content = self.keys.tobytes()
-        starts = range(0, len(content), KEY_BYTES)
-        return {content[start : start + KEY_BYTES]: start // KEY_BYTES for start in starts}
 
 
 def write(folder: Path, rows: Iterable[Row]) -> int:

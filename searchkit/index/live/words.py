@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, cast
 from searchkit.errors import CorruptFile, SearchkitError
 from searchkit.index.live import analysis
 from searchkit.index.live.lookup import Lookup
-from searchkit.index.live.query import NONE, Filters, Query, path_key
+from searchkit.index.live.query import NONE, Filters, Match, Query, path_key
 
 if TYPE_CHECKING:
     import tantivy
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # context, two give 0.006 and 0.013 more nDCG@10 than one.
 _CONTEXT = 2
 
-_MEMORY_BYTES = 64_000_000
+_MEMORY_BYTES = 64_000_000  # what is added is held up to this before it is written
 _REPLACED = ("meta.json", ".managed.json")
 
 
@@ -67,7 +67,7 @@ def clone(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def writing(folder: Path, *, memory_bytes: int = _MEMORY_BYTES) -> Iterator["Writer"]:
+def writing(folder: Path) -> Iterator["Writer"]:
     """A writer of the index in `folder`: committed if the block ends well, forgotten if it raises.
 
     One thread adds, so equal additions give equal orders. When the block is left, merges have
@@ -75,14 +75,13 @@ def writing(folder: Path, *, memory_bytes: int = _MEMORY_BYTES) -> Iterator["Wri
 
     Args:
         folder: of `create` or `clone`; one writer at a time.
-        memory_bytes: at least 15,000,000; what is added is held up to this before it is written.
 
     Raises:
         CorruptFile: see `WordIndex.open`.
         SearchkitError: the files could not be written, as on a full disk.
     """
     index = _opened(folder, folder)
-    inner = index.writer(memory_bytes, 1)
+    inner = index.writer(_MEMORY_BYTES, 1)
     try:
         yield Writer(inner, folder)
         with _writes(folder):
@@ -201,6 +200,16 @@ class WordIndex:
             return []
         both = lookup.all_of(wanted, conditions + lookup.exclusions(query))
         return self._listed(both, k) if wanted is None else self._ranked(both, k)
+
+    def holding(self, matches: Sequence[Match]) -> list[int] | None:
+        """The ids of all chunks in which one of some words or phrases is, ascending.
+
+        None where no part of them could be looked for.
+        """
+        asked = self._lookup.any_whole(matches)
+        if asked is None or not len(self):
+            return None if asked is None else []
+        return [chunk_id for chunk_id, _ in self._listed(asked, len(self))]
 
     def _listed(self, query: "tantivy.Query", k: int) -> list[tuple[int, float]]:
         import tantivy

@@ -24,6 +24,7 @@ import Stemmer
 
 from searchkit.errors import BadInput
 from searchkit.index import strings
+from searchkit.index.mapped import map_array
 from searchkit.index.ranking import hits
 from searchkit.records import Hit
 
@@ -100,8 +101,7 @@ def open_saved(folder: Path) -> "Bm25":
     fields = json.loads((folder / "parameters.json").read_text(encoding="utf-8"))
     n_documents = fields.pop("documents")
     starts, rows, scores = (
-        np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
-        for name in ("starts", "rows", "scores")
+        map_array(folder / f"{name}.npy") for name in ("starts", "rows", "scores")
     )
     terms = strings.Strings(folder, "terms")
     return Bm25(Parameters(**fields), terms, terms.find, starts, rows, scores, n_documents)

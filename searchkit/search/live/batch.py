@@ -21,7 +21,7 @@ from searchkit.index.live.catalogue import (
 )
 from searchkit.index.live.catalogue import Writer as CatalogueWriter
 from searchkit.index.live.generation import CATALOGUE, WORDS, texts_part
-from searchkit.index.live.segments import Row, Segment
+from searchkit.index.live.segments import Keys, Row, Segment
 from searchkit.index.store import Draft, Store
 
 
@@ -30,31 +30,31 @@ class KnownRows:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._segments: dict[int, Segment | None] = {}
+        self._keys: dict[int, Keys] = {}
+        self._segments: dict[int, Segment] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """Look which segments there are now; they are opened when they are needed."""
-        numbers = segment_numbers(self._store)
-        self._segments = {number: self._segments.get(number) for number in numbers}
+        """Look which segments there are now."""
+        self._numbers = segment_numbers(self._store)
+        self._keys = {n: keys for n, keys in self._keys.items() if n in self._numbers}
+        self._segments = {n: one for n, one in self._segments.items() if n in self._numbers}
 
     def find(self, key: bytes) -> tuple[int, int] | None:
         """The segment and the row of a key; None where no segment has it."""
-        for number in self._segments:
-            if (row := self._segment(number).find(key)) is not None:
+        for number in self._numbers:
+            if number not in self._keys:  # texts are not read to know whether a new one is there
+                folder = self._store.part(texts_part(number), only=segments.KEYS)
+                self._keys[number] = Keys(folder)
+            if (row := self._keys[number].find(key)) is not None:
                 return number, row
         return None
 
     def row(self, segment: int, row: int) -> Row:
         """The context and the text of a row."""
-        return self._segment(segment).row(row)
-
-    def _segment(self, number: int) -> Segment:
-        segment = self._segments[number]
-        if segment is None:
-            segment = Segment.open(self._store.part(texts_part(number)))
-            self._segments[number] = segment
-        return segment
+        if segment not in self._segments:
+            self._segments[segment] = Segment.open(self._store.part(texts_part(segment)))
+        return self._segments[segment].row(row)
 
 
 class Batch:
@@ -124,8 +124,17 @@ class Batch:
         return self._words
 
     def note(self, record: FileRecord) -> None:
-        """Note what is known of a path; its documents stay."""
+        """Note what is known of a path; its documents stay, but for the time that it gave them."""
+        old = self.catalogue.file(record.path)
         self.catalogue.put_file(record)
+        for document in self.catalogue.documents_of_file(record.path):
+            new = _retimed(document, old, record)
+            if new.modified == document.modified:
+                continue
+            self.catalogue.set_modified(new.doc_id, new.modified)
+            for chunk in self.catalogue.chunks_of_document(new.doc_id):
+                self.words.remove(chunk.chunk_id)
+                add_words(self.words, chunk.chunk_id, new, self._row(chunk))
 
     def forget(self, path: str) -> None:
         """Forget a path and its documents."""
@@ -156,8 +165,9 @@ class Batch:
             record: what is known of the file, with the path that it has now.
             doc_id: gives the id that the document of a part wants.
         """
+        before = self.catalogue.file(old)
         moved = [
-            (document, self.catalogue.chunks_of_document(document.doc_id))
+            (_retimed(document, before, record), self.catalogue.chunks_of_document(document.doc_id))
             for document in self.catalogue.documents_of_file(old)
         ]
         self.forget(old)
@@ -244,6 +254,13 @@ def summary(catalogue: Catalogue) -> dict[str, Any]:
         "documents": catalogue.number_of_documents(),
         "chunks": catalogue.number_of_chunks(),
     }
+
+
+def _retimed(document: DocumentRecord, old: FileRecord | None, new: FileRecord) -> DocumentRecord:
+    """The document with its file's new time, if it had the old one; others have their own."""
+    if old is None or document.modified != old.modified_ns / 1e9:
+        return document
+    return replace(document, modified=new.modified_ns / 1e9)
 
 
 def _placed(stands: Span | ChunkRecord, segment: int, row: int) -> NewChunk:

@@ -44,8 +44,9 @@ def due(generation: Generation) -> list[list[int]]:
     """The groups of segments that should be merged now; most often none.
 
     Those with dead rows, once dead rows are too many; and those of like size, once they are too
-    many. So a row is copied once for every tier of sizes, and the number of segments grows with the
-    logarithm of the number of rows.
+    many. So a row is copied once for every tier of sizes but the smallest, in which it may be
+    copied with every sixteenth new segment until there are 8,192 of its like; and the number of
+    segments grows with the logarithm of the number of rows.
     """
     rows = rows_of(generation)
     dead = sum(one.all - one.live for one in rows.values())

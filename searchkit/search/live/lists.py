@@ -9,29 +9,31 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from searchkit import catalog
 from searchkit.errors import BadInput, UnknownName
-from searchkit.index.live.catalogue import ChunkRecord, DocumentRecord
+from searchkit.index.live.catalogue import ChunkRecord, DocumentRecord, Places
 from searchkit.index.live.generation import Generation, encoded_part
-from searchkit.index.live.query import NONE, Clause, Filters, Query
+from searchkit.index.live.query import NONE, Filters, Match, Query
 from searchkit.index.vector import Vectors
 from searchkit.records import Hit
 from searchkit.search import build
 from searchkit.search.live import passages
-from searchkit.search.live.nearest import Encoded, Mask, Nearest
+from searchkit.search.live.nearest import Encoded, Mask, Nearest, Row
 from searchkit.search.live.passages import Listed, Passage
 from searchkit.search.retrieve import FUSIONS
 
 WORDS = "bm25"  # what the list of what words find is called
 EXACT = build.EXACT
 
-_REMEMBERED = 16  # sets of filters whose documents are known
-# The rows of so many chunks are looked up, so that only they are scanned; of more, most are found.
-_FEW_CHUNKS = 5000
+_REMEMBERED = 16  # sets of filters whose documents are known, and of words whose chunks are
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +88,27 @@ class Lists:
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
-        self._allowed: OrderedDict[tuple[Filters, ...], _Allowed] = OrderedDict()
-        self._alive: dict[int, Mask] = {}
+        self._allowed: OrderedDict[tuple[Filters, ...], npt.NDArray[np.int64]] = OrderedDict()
+        self._held: OrderedDict[tuple[Match, ...], npt.NDArray[np.int64] | None] = OrderedDict()
 
     def words(self, asked: Query, k: int, *, per_document: bool, filters: Filters) -> Ranking:
         """The k best documents, or chunks, by BM25."""
         catalogue, words = self.generation.catalogue, self.generation.words
-        records: dict[int, ChunkRecord] = {}
+        most = min(k, catalogue.number_of_documents()) if per_document else k
+        owners: dict[int, int] = {}
         count = 2 * k if per_document else k
         while True:
             hits = words.search(asked, count, filters=filters)
-            new = [chunk_id for chunk_id, _ in hits if chunk_id not in records]
-            records |= zip(new, catalogue.chunks(new), strict=True)
-            found = [Found(records[chunk_id], score) for chunk_id, score in hits]
-            found = _best_of_documents(found) if per_document else found
-            if len(found) >= k or len(hits) < count:
-                return self._ranking(WORDS, found[:k], asked, per_document)
+            best = hits
+            if per_document:
+                new = [chunk_id for chunk_id, _ in hits if chunk_id not in owners]
+                owners |= catalogue.documents_of_chunks(new)
+                firsts: dict[int, tuple[int, float]] = {}
+                for hit in hits:
+                    firsts.setdefault(owners[hit[0]], hit)
+                best = list(firsts.values())
+            if len(best) >= most or len(hits) < count:
+                return self._ranking(WORDS, best[:k], asked, per_document)
             count *= 4
 
     def nearest(
@@ -128,24 +135,21 @@ class Lists:
             per_document: the best chunk of each document, or all.
             filters: hold besides those of the query.
         """
-        wanted, accepts = self._wanted(asked, encoded, filters)
-        search = Nearest(encoded, vector, wanted)
-        known: dict[tuple[int, int], list[ChunkRecord]] = {}
+        wanted = self._wanted(asked, [one.segment for one in encoded], filters)
+        search = Nearest(encoded, vector, self._rows_with(wanted))
+        best: dict[int, tuple[int, float]] = {}  # by document, or by chunk
         count = 2 * k if per_document else k
         while True:
             rows = search.best(count)
-            new = [key for row in rows if (key := (row.segment, row.row)) not in known]
-            known |= self._chunks_of_rows(new)
-            found = [
-                Found(chunk, row.score)
-                for row in rows
-                for chunk in known[row.segment, row.row]
-                if accepts(chunk)
-            ]
-            found.sort(key=lambda one: (-one.score, one.chunk.chunk_id))
-            found = _best_of_documents(found) if per_document else found
-            if len(found) >= k or len(rows) < count:
-                return self._ranking(name, found[:k], asked, per_document)
+            for chunk_id, score, document in self._chunks_of_rows(rows, wanted):
+                best.setdefault(document if per_document else chunk_id, (chunk_id, score))
+            if len(best) >= k or len(rows) < count:
+                found = sorted(best.values(), key=lambda hit: (-hit[1], hit[0]))[:k]
+                return self._ranking(name, found, asked, per_document)
+            # A long document may fill whole lists, and none of its chunks can matter any more.
+            for segment, chunks in wanted.items():
+                chunks &= ~np.isin(self._places(segment).documents, list(best))
+            search.narrow(self._rows_with(wanted))
             count *= 2
 
     def encoded(self, name: str, kind: str | None) -> list[Encoded]:
@@ -167,126 +171,97 @@ class Lists:
             )
         if kind is None:
             kind = max(built, key=lambda one: self._rows_under(one, name), default=EXACT)
-        current = build.encoders(generation.store)[name]["fingerprint"]
         found = []
         for segment in generation.encoders()[name].segments:
-            facts = generation.store.facts(encoded_part("vectors", name, segment))
             vectors = generation.vectors(name, segment)
-            if vectors is None or facts["fingerprint"] != current:  # an older design of that name
-                continue
+            assert vectors is not None  # `segments` are those that have some
             index = None if kind == EXACT else generation.vector_index(kind, name, segment)
             found.append(Encoded(segment, vectors, index))
         return found
 
     def _ranking(
-        self, name: str, found: Sequence[Found], asked: Query, per_document: bool
+        self, name: str, best: Sequence[tuple[int, float]], asked: Query, per_document: bool
     ) -> Ranking:
-        """A ranking that can be shown whatever is committed from here on."""
-        for segment in {one.chunk.segment for one in found}:
+        """A ranking of chunks by id that can be shown whatever is committed from here on."""
+        chunks = self.generation.catalogue.chunks(chunk_id for chunk_id, _ in best)
+        for segment in {chunk.segment for chunk in chunks}:
             self.generation.segment(segment)
+        found = (Found(chunk, score) for chunk, (_, score) in zip(chunks, best, strict=True))
         return Ranking(name, tuple(found), asked, per_document, self)
 
     def _wanted(
-        self, asked: Query, encoded: Sequence[Encoded], filters: Filters
-    ) -> tuple[dict[int, Mask], Callable[[ChunkRecord], bool]]:
-        """The rows among which to look for neighbours, and whether a chunk of them is wanted."""
-        catalogue = self.generation.catalogue
+        self, asked: Query, segments: Iterable[int], filters: Filters
+    ) -> dict[int, npt.NDArray[np.bool_]]:
+        """Which of the `places` of each segment may be found."""
         given = tuple(one for one in (asked.filters, filters) if one != NONE)
         allowed = self._documents(given) if given else None
-        masks = {one.segment: self._mask(one.segment, allowed) for one in encoded}
-        required, banned = self._by_words(asked)
-        if required is not None and len(required) <= _FEW_CHUNKS:
-            rows: dict[int, list[int]] = {}
-            for chunk in catalogue.chunks(required):
-                rows.setdefault(chunk.segment, []).append(chunk.row)
-            for segment, mask in masks.items():
-                named = np.zeros(len(mask), np.bool_)
-                named[rows.get(segment, [])] = True
-                masks[segment] = mask & named
+        must = [self._holding((one.match,)) for one in asked.clauses if one.occur == "must"]
+        never = self._holding(tuple(one.match for one in asked.clauses if one.occur == "not"))
+        wanted = {}
+        for segment in segments:
+            places = self._places(segment)
+            mask = np.ones(len(places.rows), np.bool_)
+            if allowed is not None:
+                mask &= np.isin(places.documents, allowed)
+            for holding in must:
+                if holding is not None:
+                    mask &= np.isin(places.chunk_ids, holding)
+            if never is not None:
+                mask &= ~np.isin(places.chunk_ids, never)
+            wanted[segment] = mask
+        return wanted
 
-        def accepts(chunk: ChunkRecord) -> bool:  # others may share its row
-            return (
-                (allowed is None or chunk.doc_id in allowed.doc_ids)
-                and (required is None or chunk.chunk_id in required)
-                and chunk.chunk_id not in banned
-            )
+    def _places(self, segment: int) -> Places:
+        return self.generation.catalogue.places(segment)
 
-        return masks, accepts
-
-    def _mask(self, segment: int, allowed: "_Allowed | None") -> Mask:
-        """The rows of a segment that are chunks of the documents allowed, None for all."""
-        catalogue, size = self.generation.catalogue, self.generation.segments[segment]
-        if allowed is not None:
-            return catalogue.alive(segment, size, allowed.numbers)
-        if segment not in self._alive:
-            self._alive[segment] = catalogue.alive(segment, size)
-        return self._alive[segment]
-
-    def _by_words(self, asked: Query) -> tuple[frozenset[int] | None, frozenset[int]]:
-        """The only chunks that have what must be there, None for all; and those to leave out.
-
-        The latter are empty where the former are given: these are free of them.
-        """
-        must = tuple(clause for clause in asked.clauses if clause.occur == "must")
-        never = tuple(clause for clause in asked.clauses if clause.occur == "not")
-        if must:
-            return self._holding(*must, *never), frozenset()
-        held = (self._holding(Clause(clause.match, "must")) for clause in never)
-        return None, frozenset().union(*held)
-
-    def _holding(self, *clauses: Clause) -> frozenset[int]:
-        """The chunks that meet all of some clauses."""
-        words = self.generation.words
-        hits = words.search(Query("", clauses), max(1, len(words)))
-        return frozenset(chunk_id for chunk_id, _ in hits)
-
-    def _documents(self, given: tuple[Filters, ...]) -> "_Allowed":
-        """The documents that pass all of some filters."""
-        if known := self._allowed.get(given):
-            return known
-        doc_ids: set[str] = set()
-
-        def passes(document: DocumentRecord) -> bool:
-            if passed := all(_accepts(one, document) for one in given):
-                doc_ids.add(document.doc_id)
-            return passed
-
-        found = _Allowed(self.generation.catalogue.matching(passes), frozenset(doc_ids))
-        self._allowed[given] = found
-        if len(self._allowed) > _REMEMBERED:
-            self._allowed.popitem(last=False)
-        return found
+    def _rows_with(self, wanted: Mapping[int, npt.NDArray[np.bool_]]) -> dict[int, Mask]:
+        """The rows of each segment that a wanted chunk points to."""
+        masks = {}
+        for segment, chunks in wanted.items():
+            masks[segment] = np.zeros(self.generation.segments[segment], np.bool_)
+            masks[segment][self._places(segment).rows[chunks]] = True
+        return masks
 
     def _chunks_of_rows(
-        self, keys: Iterable[tuple[int, int]]
-    ) -> dict[tuple[int, int], list[ChunkRecord]]:
-        """The chunks of each (segment, row)."""
-        rows: dict[int, list[int]] = {}
-        for segment, row in keys:
-            rows.setdefault(segment, []).append(row)
-        catalogue = self.generation.catalogue
-        ids = {
-            (segment, row): chunk_ids
-            for segment, some in rows.items()
-            for row, chunk_ids in catalogue.chunks_of_rows(segment, some).items()
-        }
-        every = [chunk_id for chunk_ids in ids.values() for chunk_id in chunk_ids]
-        records = dict(zip(every, catalogue.chunks(every), strict=True))
-        return {key: [records[chunk_id] for chunk_id in of] for key, of in ids.items()}
+        self, rows: Iterable[Row], wanted: Mapping[int, npt.NDArray[np.bool_]]
+    ) -> list[tuple[int, float, int]]:
+        """The wanted chunks of rows, best first: id, score, and the document's number."""
+        scores: dict[int, dict[int, float]] = {}
+        for row in rows:
+            scores.setdefault(row.segment, {})[row.row] = row.score
+        found: list[tuple[int, float, int]] = []
+        for segment, of in scores.items():
+            places = self._places(segment)
+            chosen = np.flatnonzero(wanted[segment] & np.isin(places.rows, list(of)))
+            columns = (places.chunk_ids, places.rows, places.documents)
+            ids, here, documents = (column[chosen].tolist() for column in columns)
+            found += zip(ids, (of[row] for row in here), documents, strict=True)
+        return sorted(found, key=lambda one: (-one[1], one[0]))
+
+    def _holding(self, matches: tuple[Match, ...]) -> npt.NDArray[np.int64] | None:
+        """The chunks that hold one of some words; None if there are none to look for."""
+        if not matches:
+            return None
+
+        def find() -> npt.NDArray[np.int64] | None:
+            found = self.generation.words.holding(matches)
+            return None if found is None else np.array(found, np.int64)
+
+        return _remembered(self._held, matches, find)
+
+    def _documents(self, given: tuple[Filters, ...]) -> npt.NDArray[np.int64]:
+        """The numbers of the documents that pass all of some filters."""
+
+        def passes(document: DocumentRecord) -> bool:
+            return all(_accepts(one, document) for one in given)
+
+        return _remembered(self._allowed, given, lambda: self.generation.catalogue.matching(passes))
 
     def _rows_under(self, kind: str, name: str) -> int:
         """How many rows the vector indexes of a kind cover."""
         there = set(self.generation.store.names())
         sizes = self.generation.segments.items()
         return sum(size for number, size in sizes if encoded_part(kind, name, number) in there)
-
-
-@dataclass(frozen=True, slots=True)
-class _Allowed:
-    """What filters leave: documents by their numbers in the catalogue, and by their ids."""
-
-    numbers: npt.NDArray[np.int64]
-    doc_ids: frozenset[str]
 
 
 def merged(
@@ -382,12 +357,17 @@ def _passage(rank: int, place: Place, document: DocumentRecord) -> Passage:
     )
 
 
-def _best_of_documents(found: Iterable[Found]) -> list[Found]:
-    """The first chunk of each document."""
-    best: dict[str, Found] = {}
-    for one in found:
-        best.setdefault(one.chunk.doc_id, one)
-    return list(best.values())
+def _remembered(
+    known: "OrderedDict[Asked, Answer]", asked: Asked, find: Callable[[], Answer]
+) -> Answer:
+    """An answer that is found once while it is among the last ones; threads may share them."""
+    try:
+        answer = known[asked]
+    except KeyError:
+        answer = known[asked] = find()
+        if len(known) > _REMEMBERED:
+            known.popitem(last=False)
+    return answer
 
 
 def _accepts(filters: Filters, document: DocumentRecord) -> bool:

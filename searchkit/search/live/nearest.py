@@ -52,6 +52,9 @@ class _Search(Protocol):
     def best(self, count: int) -> tuple[Scores, Rows]:
         """The `count` best wanted rows and all that tie with the last; fewer if there are fewer."""
 
+    def narrow(self, wanted: Mask) -> None:
+        """Look only for these from now on, (N,); at least one, all of which were wanted before."""
+
 
 class Nearest:
     """One query against several segments; asking for more rows goes on from what is known.
@@ -71,6 +74,14 @@ class Nearest:
             for one in segments
             if one.segment in wanted and wanted[one.segment].any()
         }
+
+    def narrow(self, wanted: Mapping[int, Mask]) -> None:
+        """Look only for these rows from now on, all of which were wanted before."""
+        self._searches = {
+            segment: search for segment, search in self._searches.items() if wanted[segment].any()
+        }
+        for segment, search in self._searches.items():
+            search.narrow(wanted[segment])
 
     def best(self, count: int) -> list[Row]:
         """The `count` rows with the highest scores, and all others that tie with the last of them.
@@ -116,6 +127,11 @@ class _Scan:
         self._vectors, self._query, self._rows = vectors, query, rows
         self._rough = _products(vectors, query, rows)
 
+    def narrow(self, wanted: Mask) -> None:
+        """See `_Search`."""
+        kept = wanted[self._rows]
+        self._rows, self._rough = self._rows[kept], self._rough[kept]
+
     def best(self, count: int) -> tuple[Scores, Rows]:
         """See `_Search`."""
         rows = self._rows
@@ -132,6 +148,12 @@ class _Through:
         self._index, self._vectors, self._query = index, vectors, query
         self._wanted = wanted
         self._scan: _Scan | None = None
+
+    def narrow(self, wanted: Mask) -> None:
+        """See `_Search`."""
+        self._wanted = wanted
+        if self._scan is not None:
+            self._scan.narrow(wanted)
 
     def best(self, count: int) -> tuple[Scores, Rows]:
         """See `_Search`; what ties with the last, as far as the index finds it."""

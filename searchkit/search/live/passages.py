@@ -110,7 +110,7 @@ def excerpt(passage: Passage, *, width: int = 220) -> tuple[str, list[Stretch]]:
     begin = _next_word(text, begin, first) if begin else 0
     end = begin + width
     end = len(text) if end >= len(text) else _end_of_word(text, end, max(last, begin + 1))
-    line, places = _on_one_line(text[begin:end])
+    line, places = on_one_line(text[begin:end])
     before = "…" if text[:begin].strip() else ""
     after = "…" if text[end:].strip() else ""
     marks = [
@@ -121,7 +121,7 @@ def excerpt(passage: Passage, *, width: int = 220) -> tuple[str, list[Stretch]]:
     return f"{before}{line}{after}", marks
 
 
-def _on_one_line(text: str) -> tuple[str, list[int]]:
+def on_one_line(text: str) -> tuple[str, list[int]]:
     """A text with single spaces, and where each of its places is in it."""
     kept: list[str] = []
     places: list[int] = []

@@ -6,7 +6,6 @@ several: a view can show what words find at once, and add the rest when it is th
 """
 
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,12 +17,10 @@ from searchkit.index.live.generation import Generation, open_newest
 from searchkit.index.live.query import NONE, Filters, Query, parse
 from searchkit.index.store import Rebuilt, Store
 from searchkit.index.vector import Vectors
-from searchkit.search import build
 from searchkit.search.default import default_of
 from searchkit.search.live.documents import text_of
-from searchkit.search.live.lists import EXACT, WORDS, Lists, Ranking, merged, shown
-from searchkit.search.live.nearest import Encoded
-from searchkit.search.live.passages import Passage
+from searchkit.search.live.lists import EXACT, WORDS, Found, Lists, Ranking, merged, shown
+from searchkit.search.live.passages import Passage, matches_of
 from searchkit.search.retrieve import MODES, Mode, is_trained, open_encoders, query_encoder
 
 DEPTH = 100  # how much of each ranking a fusion sees, at least
@@ -115,7 +112,8 @@ class Searcher:
 
         Raises:
             BadInput: k is below 1, or the query is empty or cannot be read; see also `choose`.
-            UnknownName: there is no such fusion or vector index; see also `choose`.
+            UnknownName: there is no such fusion or vector index, or dense search of an encoder that
+                has not encoded anything yet; see also `choose`.
             CorruptFile: a file that is needed is not what was written.
         """
         mode, variant = self.choose(mode, variant, vector_index)
@@ -135,7 +133,14 @@ class Searcher:
             if mode != "dense":
                 rankings.append(lists.words(asked, depth, **how))
             if variant is not None and asked.text:
-                rankings.append(self._nearest(lists, variant, asked, depth, vector_index, **how))
+                try:
+                    ranking = self._nearest(lists, variant, asked, depth, vector_index, **how)
+                except _NoVectors as error:
+                    if mode == "dense":
+                        raise
+                    self._tell(str(error))
+                else:
+                    rankings.append(ranking)
             return shown(merged(rankings, k, fusion, weights))
 
         return self._answered(answer)
@@ -192,7 +197,8 @@ class Searcher:
         Raises:
             BadInput: the query is empty or cannot be read, and is not being typed; see also
                 `choose`.
-            UnknownName: there is no such vector index; see also `choose`.
+            UnknownName: there is no such vector index, or the encoder has not encoded anything yet;
+                see also `choose`.
         """
         asked = parse(query, lenient=True) if typing else _read(query)
         _, name = self.choose("dense", variant, vector_index)
@@ -229,6 +235,26 @@ class Searcher:
         """
         return shown(merged(rankings, k, fusion, weights)) if rankings else []
 
+    def passages_of(self, doc_id: str, query: str) -> list[Passage]:
+        """The passages of a document with words of a query, which may be half typed, in its order.
+
+        Raises:
+            UnknownName: the index has no document of that id.
+        """
+        asked = parse(query, lenient=True)
+
+        def answer(lists: Lists) -> list[Passage]:
+            generation = lists.generation
+            found = tuple(
+                Found(chunk, 0.0)
+                for chunk in generation.catalogue.chunks_of_document(doc_id)
+                if matches_of(asked, generation.row(chunk).text)
+            )
+            ranking = Ranking(WORDS, found, asked, per_document=False, lists=lists)
+            return shown(merged([ranking], len(found)))
+
+        return self._answered(answer)
+
     def document(self, doc_id: str) -> DocumentRecord:
         """What is known of a document.
 
@@ -255,21 +281,30 @@ class Searcher:
         **how: Any,
     ) -> Ranking:
         encoded = lists.encoded(name, vector_index)
-        self._tell_missing(lists.generation, name, encoded)
+        there = len(lists.generation.segments)
+        if there and not encoded:
+            raise _NoVectors(
+                f"{self.path} holds no vectors of {name} yet; run: searchkit index --name "
+                f"{self.path.name}"
+            )
+        if missing := there - len(encoded):
+            self._tell(
+                f"{missing} of {there} segments are not encoded by {name} yet; run searchkit index"
+            )
+        if not encoded:  # nor is there anything to find
+            return Ranking(name, (), asked, how["per_document"], lists)
         return lists.nearest(name, asked, self._vector(lists, name, asked.text), encoded, k, **how)
 
-    def _tell_missing(self, generation: Generation, name: str, encoded: Sequence[Encoded]) -> None:
-        """Say, once, which part of the index cannot be found by an encoder."""
-        there, missing = len(generation.segments), len(generation.segments) - len(encoded)
-        line = f"{missing} of {there} segments are not encoded by {name} yet; run searchkit index"
-        if missing and line not in self._said:
+    def _tell(self, line: str) -> None:
+        """Say a line, once."""
+        if line not in self._said:
             self._said.add(line)
             self._say(line)
 
     def _vector(self, lists: Lists, name: str, text: str) -> Vectors:
         """The vector of a query, (D,) float32; the model is loaded if it is not yet."""
         store = lists.generation.store
-        fingerprint = build.encoders(store)[name]["fingerprint"]
+        fingerprint = lists.generation.encoders()[name].facts["fingerprint"]
         with self._encoding:
             encoder = self._encoders.get(name)
             if encoder is None or encoder.fingerprint != fingerprint:
@@ -312,6 +347,10 @@ def open_searcher(
     return Searcher(path, device, say)
 
 
+class _NoVectors(UnknownName):
+    """An encoder of the index has not encoded any of it."""
+
+
 class _Encoder:
     """An encoder of queries that remembers the last ones."""
 
@@ -333,7 +372,7 @@ class _Encoder:
 def _opened(path: Path) -> Lists:
     """The newest generation; its catalogue is closed when nothing refers to it any more."""
     lists = open_newest(path, Lists)
-    weakref.finalize(lists, lists.generation.close)
+    lists.generation.catalogue.close_when_unused()
     return lists
 
 

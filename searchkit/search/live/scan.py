@@ -2,7 +2,8 @@
 
 A file whose size, time of change and inode are as they were is not opened. One that was changed
 less than two seconds before it was looked at may have been changed again within the same tick of
-the clock, so that is no proof the next time, and its bytes are compared (as git does).
+the clock, so that is no proof the next time, and its bytes are compared (as git does). A time that
+lies ahead is as good a proof as one long ago: no change from now on is given it.
 """
 
 import os
@@ -105,6 +106,7 @@ class Scan:
         gone: paths to forget with their documents.
         ignored: records of what is passed over, in the place of whatever there was.
         seen: how many files and folders are there at all.
+        fault: why the root itself is passed over, and then nothing else is told; else empty.
     """
 
     read: list[Candidate] = field(default_factory=list)
@@ -113,6 +115,7 @@ class Scan:
     gone: list[Gone] = field(default_factory=list)
     ignored: list[FileRecord] = field(default_factory=list)
     seen: int = 0
+    fault: str = ""
 
     def add(self, other: "Scan") -> None:
         """Take in what was found at another place."""
@@ -146,13 +149,14 @@ def look(
     """
     known = {record.path: record for record in ledger}
     found = Scan()
-    before_ns = time.time_ns() - _RACY_NS
     own = f"{spare}{os.sep}"
     entries: Iterable[Found | PassedOver] = ()
     if os.path.lexists(place):
         entries = folder.walk(place, rules_of(root.rules), root=Path(root.path))
     for entry in entries:
         path = str(entry.path)
+        if isinstance(entry, PassedOver) and path == root.path:
+            return Scan(fault=entry.reason)
         if path.startswith(own) or entry.path == spare:
             continue
         found.seen += 1
@@ -160,13 +164,15 @@ def look(
         if isinstance(entry, PassedOver):
             _pass_over(found, root, path, entry.reason, old, report)
             continue
-        settled = entry.modified_ns < before_ns
+        settled = abs(time.time_ns() - entry.modified_ns) > _RACY_NS
         if old is None:
             found.read.append(Candidate(entry, root.root, None, settled))
         elif _same_stat(old, entry) and old.settled and _is_done(old, reading, retry):
             _tell_unchanged(old, report)
         elif _same_bytes(old, entry, reading):
-            found.noted.append(Candidate(entry, root.root, old, settled).like(old))
+            record = Candidate(entry, root.root, old, settled).like(old)
+            if record != old:
+                found.noted.append(record)
             report.add(path, "unchanged")
         else:
             found.read.append(Candidate(entry, root.root, old, settled))
@@ -174,11 +180,17 @@ def look(
     return found
 
 
-def pair_moves(found: Scan) -> None:
-    """Find the files that are new at one path and gone from another, and make them moves."""
+def pair_moves(found: Scan, reading: str) -> None:
+    """Find the files that are new at one path and gone from another, and make them moves.
+
+    Args:
+        found: is changed.
+        reading: how files are read and cut now; what was cut otherwise cannot be taken over.
+    """
     gone: dict[tuple[str, str], list[Gone]] = {}
     for one in found.gone:
-        if one.record.state in ("indexed", "empty") and one.record.blake3:
+        old = one.record
+        if old.state in ("indexed", "empty") and old.reading == reading and old.blake3:
             gone.setdefault((one.record.blake3, one.record.format), []).append(one)
     sizes = {one.record.size for same in gone.values() for one in same}
     left: list[Candidate] = []
@@ -189,13 +201,13 @@ def pair_moves(found: Scan) -> None:
         candidate = replace(candidate, blake3=_digest(candidate.found.path))
         same = gone.get((candidate.blake3, _format(candidate.found.path)))
         if same:
-            old = same.pop(0).record
-            found.moves.append(Move(old, candidate.like(old)))
+            moved = same.pop(0).record
+            found.moves.append(Move(moved, candidate.like(moved)))
         else:
             left.append(candidate)
     found.read = left
-    moved = {move.old.path for move in found.moves}
-    found.gone = [one for one in found.gone if one.record.path not in moved]
+    left_behind = {move.old.path for move in found.moves}
+    found.gone = [one for one in found.gone if one.record.path not in left_behind]
 
 
 def rules_of(rules: Mapping[str, Any]) -> Rules:

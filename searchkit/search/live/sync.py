@@ -32,7 +32,7 @@ __all__ = ["FileOutcome", "Plan", "Report", "sync"]
 
 _CHUNKING, _KINDS = "chunking", "vector_indexes"  # settings of the catalogue
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_WORDS = ("No space left", "File too large", "disk is full", "Disk quota", "disk I/O error")
+_FULL_WORDS = ("No space left", "File too large", "disk is full", "Disk quota")
 _HIDDEN = "a folder above it is passed over"
 
 
@@ -287,6 +287,9 @@ def _room_on_the_disk(path: Path) -> Iterator[None]:
         told: BaseException | None = error
         while told is not None:
             full = isinstance(told, OSError) and told.errno in _FULL
+            # A quota that is used up is no more than a write that failed, as SQLite tells it.
+            code = getattr(told, "sqlite_errorcode", None)
+            full = full or code == sqlite3.SQLITE_IOERR_WRITE
             if full or any(words in str(told) for words in _FULL_WORDS):
                 raise SearchkitError(
                     f"there is no room left to write {path} ({error}); free some, and run it again:"

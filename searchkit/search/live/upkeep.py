@@ -1,5 +1,6 @@
 """Looking after an index: is it whole, what can be mended, what can be made smaller."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from searchkit.index.live.segments import Segment, key_of
 from searchkit.index.mapped import map_array
 from searchkit.index.store import Draft, Store
 from searchkit.search.live import compaction
-from searchkit.search.live.batch import Batch, KnownRows, add_words, segment_numbers, summary
+from searchkit.search.live.batch import add_words, segment_numbers, summary
 
 _TRIES = 5  # commits that may fall into one check
 _UNIT = 1e-3  # how far from 1 the length of a vector may be
@@ -32,22 +33,14 @@ _EVERYTHING = Filters(not_format=("\0",))  # a filter that nothing is left out b
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that is wrong with a part of an index."""
+class Finding:
+    """What is wrong with a part of an index, or what `repair` did with it."""
 
     part: str
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
-    """What `repair` did with a part."""
-
-    part: str
-    what: str
-
-
-def verify(path: Path) -> list[Fault]:
+def verify(path: Path) -> list[Finding]:
     """Everything that is wrong with an index; nothing if it is whole.
 
     Every file is compared with its hash, and what the parts say with each other. What a part says
@@ -57,17 +50,23 @@ def verify(path: Path) -> list[Fault]:
         UnknownName: there is no index.
         BadInput: it is not the index of a folder.
         CorruptFile: its manifest is damaged.
+        SearchkitError: it was rebuilt again and again while it was looked at.
     """
     for _ in range(_TRIES):
         store = Store.open(path)
         _refuse_others(store)
-        faults = list(_faults(store))
+        try:
+            faults = list(_faults(store))
+        except (OSError, ValueError, sqlite3.Error, SearchkitError):  # as of files that went away
+            if store.is_newest():
+                raise
+            continue
         if not faults or store.is_newest():
-            break
-    return faults
+            return faults
+    raise SearchkitError(f"{path} was rebuilt {_TRIES} times during one check; try again")
 
 
-def repair(path: Path) -> list[Mended]:
+def repair(path: Path) -> list[Finding]:
     """Mend what can be mended; the next `sync` does the rest.
 
     Words are built anew from catalogue and texts. Vectors that are damaged are dropped, and will be
@@ -117,7 +116,7 @@ def compact(path: Path) -> dict[str, int]:
             copy.save(pack=True)
         draft.describe(CATALOGUE, facts)
         if generation.words.removed:
-            _build_words(generation, draft)
+            _build_words(generation.catalogue, generation, draft)
         draft.commit()
         return {"before": before, "after": _bytes(store)}
 
@@ -154,17 +153,17 @@ def _bytes(store: Store) -> int:
     return sum(map(store.size_bytes, store.names()))
 
 
-def _faults(store: Store) -> Iterator[Fault]:
+def _faults(store: Store) -> Iterator[Finding]:
     """Faults of files first, then those that lie in what they say."""
     damaged = set()
     for part in (CATALOGUE, WORDS):
         if part not in store.names():
             damaged.add(part)
-            yield Fault(part, "is missing")
+            yield Finding(part, "is missing")
     for part in store.names():
         for line in store.faults(part):
             damaged.add(part)
-            yield Fault(part, line)
+            yield Finding(part, line)
     sizes = {
         number: int(store.facts(texts_part(number))["rows"]) for number in segment_numbers(store)
     }
@@ -177,7 +176,7 @@ def _faults(store: Store) -> Iterator[Fault]:
     if CATALOGUE in damaged:
         return
     wrong = catalogues.faults(store.part(CATALOGUE))
-    yield from (Fault(CATALOGUE, line) for line in wrong)
+    yield from (Finding(CATALOGUE, line) for line in wrong)
     if wrong:
         return
     yield from _of_chunks(store, sizes)
@@ -185,55 +184,59 @@ def _faults(store: Store) -> Iterator[Fault]:
         yield from _of_words(store)
 
 
-def _of_texts(store: Store, number: int) -> Iterator[Fault]:
+def _of_texts(store: Store, number: int) -> Iterator[Finding]:
     segment = Segment.open(store.part(texts_part(number)))
     rows = int(store.facts(texts_part(number))["rows"])
     if len(segment) != rows:
-        yield Fault(texts_part(number), f"has {len(segment)} rows, not {rows}")
+        yield Finding(texts_part(number), f"has {len(segment)} rows, not {rows}")
     wrong = [place for place, row in enumerate(segment) if key_of(*row) != segment.key(place)]
     if wrong:
-        yield Fault(texts_part(number), f"has another text than its key says in rows {_few(wrong)}")
+        yield Finding(
+            texts_part(number), f"has another text than its key says in rows {_few(wrong)}"
+        )
 
 
-def _of_vectors(store: Store, part: str, sizes: dict[int, int]) -> Iterator[Fault]:
+def _of_vectors(store: Store, part: str, sizes: dict[int, int]) -> Iterator[Finding]:
     facts = store.facts(part)
     vectors = map_array(store.part(part) / "vectors.npy")
     shape = (sizes.get(facts["segment"]), facts["dimension"])
     if vectors.shape != shape or vectors.dtype != np.float32:
-        yield Fault(part, f"holds {vectors.shape} {vectors.dtype}, not {shape} float32")
+        yield Finding(part, f"holds {vectors.shape} {vectors.dtype}, not {shape} float32")
         return
     for start in range(0, len(vectors), _ROWS_AT_ONCE):
         lengths = np.linalg.norm(vectors[start : start + _ROWS_AT_ONCE], axis=1)
         wrong = start + np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT))  # NaN is wrong, too
         if len(wrong):
-            yield Fault(part, f"has vectors whose length is not 1 in rows {_few(wrong.tolist())}")
+            yield Finding(part, f"has vectors whose length is not 1 in rows {_few(wrong.tolist())}")
             return
 
 
-def _of_chunks(store: Store, sizes: dict[int, int]) -> Iterator[Fault]:
+def _of_chunks(store: Store, sizes: dict[int, int]) -> Iterator[Finding]:
     with Catalogue.open(store.part(CATALOGUE)) as catalogue:
         for segment, last in catalogue.last_rows().items():
             if last >= sizes.get(segment, 0):
                 there = f"has {sizes[segment]} rows" if segment in sizes else "is not there"
-                yield Fault(CATALOGUE, f"points to row {last} of segment {segment}, which {there}")
+                yield Finding(
+                    CATALOGUE, f"points to row {last} of segment {segment}, which {there}"
+                )
 
 
-def _of_words(store: Store) -> Iterator[Fault]:
+def _of_words(store: Store) -> Iterator[Finding]:
     generation = Generation(store)
     try:
         index = generation.words
     except SearchkitError as error:
-        yield Fault(WORDS, str(error))
+        yield Finding(WORDS, str(error))
         return
     found = index.search(Query(""), max(len(index), 1), filters=_EVERYTHING)
     there = [chunk_id for chunk_id, _ in found]
     wanted = generation.catalogue.all_chunk_ids()
     if missing := sorted(wanted - set(there)):
-        yield Fault(WORDS, f"lacks the chunks {_few(missing)}")
+        yield Finding(WORDS, f"lacks the chunks {_few(missing)}")
     if beyond := sorted(set(there) - wanted):
-        yield Fault(WORDS, f"has the chunks {_few(beyond)}, which the catalogue lacks")
+        yield Finding(WORDS, f"has the chunks {_few(beyond)}, which the catalogue lacks")
     if len(there) != len(set(there)):
-        yield Fault(WORDS, f"has {len(there) - len(set(there))} chunks twice")
+        yield Finding(WORDS, f"has {len(there) - len(set(there))} chunks twice")
 
 
 def _few(numbers: Sequence[int]) -> str:
@@ -253,15 +256,10 @@ class _Repair:
     def __init__(self, store: Store, draft: Draft, damaged: set[str]) -> None:
         self._store, self._draft, self._damaged = store, draft, damaged
         self._dropped: set[str] = set()
-        self._done: list[Mended] = []
+        self._done: list[Finding] = []
 
-    def run(self) -> list[Mended]:
-        """Mend everything; what was done."""
-        if {CATALOGUE, WORDS} & self._damaged:
-            words.create(self._draft.add(WORDS))
-            if CATALOGUE in self._damaged:
-                self._begin_anew()
-            self._draft.commit()
+    def run(self) -> list[Finding]:
+        """Mend everything, in one commit; what was done."""
         lost = [n for n in segment_numbers(self._store) if texts_part(n) in self._damaged]
         for number in lost:
             for part in compaction.parts_of(self._store, number):
@@ -270,17 +268,16 @@ class _Repair:
             if part not in (CATALOGUE, WORDS):
                 self._drop(part, "dropped: the next run makes it again")
                 self._drop_indexes(part)
-        if lost:
-            self._lose(lost)
+        if CATALOGUE in self._damaged:
+            self._begin_anew()
+        elif lost or WORDS in self._damaged:
+            self._build_anew(lost)
         self._draft.commit()
-        if WORDS in self._damaged and CATALOGUE not in self._damaged:
-            _build_words(Generation(self._store), self._draft)
-            self._draft.commit()
-            self._done.append(Mended(WORDS, "built anew from the texts"))
         return self._done
 
     def _begin_anew(self) -> None:
-        """An empty catalogue with the roots and the settings of the one before."""
+        """An empty catalogue with the roots and the settings of the one before, and no words."""
+        words.create(self._draft.add(WORDS))
         held = self._store.facts(CATALOGUE)
         with Catalogue.create(self._draft.add(CATALOGUE)) as catalogue:
             for root in held["roots"]:
@@ -291,22 +288,32 @@ class _Repair:
             catalogue.save()
         self._draft.describe(CATALOGUE, facts)
         self._done.append(
-            Mended(CATALOGUE, "begun anew: the next run reads all files, and encodes none again")
+            Finding(CATALOGUE, "begun anew: the next run reads all files, and encodes none again")
         )
 
-    def _lose(self, numbers: Sequence[int]) -> None:
-        """Let the files go whose texts are lost, until they are read again."""
-        with Batch(self._store, self._draft, KnownRows(self._store)) as batch:
-            for record in batch.catalogue.files_in(numbers):
-                lost = replace(record, state="failed", reason=_LOST, reading="", blake3="")
-                batch.replace(lost)
-                self._done.append(Mended(CATALOGUE, f"{record.path} is read again by the next run"))
+    def _build_anew(self, lost: Sequence[int]) -> None:
+        """The words of all files but those whose texts are lost: these go until they are read."""
+        generation = Generation(self._store)
+        folder = self._draft.add(CATALOGUE)
+        with Catalogue.copy(self._store.part(CATALOGUE), folder) as catalogue:
+            for record in catalogue.files_in(lost):
+                catalogue.remove_documents(record.path)
+                catalogue.put_file(
+                    replace(record, state="failed", reason=_LOST, reading="", blake3="")
+                )
+                told = f"{record.path} is read again by the next run"
+                self._done.append(Finding(CATALOGUE, told))
+            _build_words(catalogue, generation, self._draft)
+            facts = summary(catalogue)
+            catalogue.save()
+        self._draft.describe(CATALOGUE, facts)
+        self._done.append(Finding(WORDS, "built anew from the texts"))
 
     def _drop(self, part: str, what: str) -> None:
         if part not in self._dropped:
             self._dropped.add(part)
             self._draft.remove(part)
-            self._done.append(Mended(part, what))
+            self._done.append(Finding(part, what))
 
     def _drop_indexes(self, part: str) -> None:
         """Drop the vector indexes over vectors that are dropped."""
@@ -320,11 +327,11 @@ class _Repair:
                 self._drop(other, "dropped with the vectors it is built over")
 
 
-def _build_words(generation: Generation, draft: Draft) -> None:
-    """Put a new word index of all chunks in the place of the one there is."""
+def _build_words(catalogue: Catalogue, generation: Generation, draft: Draft) -> None:
+    """Put a new word index of all chunks of a catalogue in the place of the one there is."""
     folder = draft.add(WORDS)
     words.create(folder)
     with words.writing(folder) as writer:
-        for document in generation.catalogue.documents().values():
-            for chunk in generation.catalogue.chunks_of_document(document.doc_id):
+        for document in catalogue.documents().values():
+            for chunk in catalogue.chunks_of_document(document.doc_id):
                 add_words(writer, chunk.chunk_id, document, generation.row(chunk))

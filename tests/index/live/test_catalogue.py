@@ -1,5 +1,6 @@
 """A catalogue gives back what was put in, of the generation that was opened."""
 
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -126,30 +127,34 @@ def test_more_ids_than_a_statement_may_hold(folder, tmp_path):
     assert ids == range(6, 1706)
     backwards = catalogue.chunks(reversed(ids))
     assert [one.row for one in backwards] == list(range(1699, -1, -1))
-    assert catalogue.chunks_of_rows(9, range(0, 1700, 2)) == {r: [6 + r] for r in range(0, 1700, 2)}
+    (number,) = catalogue.matching(lambda one: one.doc_id == "long.txt").tolist()
+    assert catalogue.documents_of_chunks(list(ids)) == dict.fromkeys(ids, number)
 
 
 def test_rows_know_their_chunks(opened):
-    assert opened.chunks_of_rows(1, [0, 1, 2]) == {0: [1, 3], 2: [2]}
+    places = opened.places(1)
+    assert places.rows.tolist() == [0, 0, 2] and places.chunk_ids.tolist() == [1, 3, 2]
+    by_chunk = opened.documents_of_chunks([1, 2, 3, 9])
+    assert places.documents.tolist() == [by_chunk[1], by_chunk[3], by_chunk[2]]
+    assert by_chunk.keys() == {1, 2, 3} and by_chunk[1] == by_chunk[2] != by_chunk[3]
+    assert [column.tolist() for column in opened.places(3)] == [[], [], []]
     assert opened.live_rows() == {1: 2, 2: 2}
     assert opened.last_rows() == {1: 2, 2: 1}
-    assert opened.chunk_ids(1).tolist() == [1, 2, 3]
     assert opened.all_chunk_ids() == {1, 2, 3, 4, 5}
     assert [record.path for record in opened.files_in([2])] == ["/mail/box"]
 
 
-def test_rows_are_alive_that_a_wanted_chunk_points_to(opened):
+def test_rows_are_alive_that_a_chunk_points_to(opened):
     np.testing.assert_array_equal(opened.alive(1, 4), [True, False, True, False])
     np.testing.assert_array_equal(opened.alive(3, 2), [False, False])
+
+
+def test_documents_are_chosen_by_what_is_known_of_them(opened):
     mail = opened.matching(lambda one: one.relative == "mail/box")
     assert len(mail) == 2
-    np.testing.assert_array_equal(opened.alive(1, 4, mail), [True, False, False, False])
-    np.testing.assert_array_equal(opened.alive(2, 2, mail), [True, True])
-    assert opened.chunk_ids(1, mail).tolist() == [3]
-    english = opened.matching(lambda one: one.language == "en")
-    np.testing.assert_array_equal(opened.alive(1, 4, english), [True, False, True, False])
-    nothing = opened.matching(lambda one: False)
-    np.testing.assert_array_equal(opened.alive(1, 4, nothing), [False] * 4)
+    assert np.isin(opened.places(1).documents, mail).tolist() == [False, True, False]
+    assert np.isin(opened.places(2).documents, mail).all()
+    assert opened.matching(lambda one: False).tolist() == []
 
 
 def test_a_changed_copy_leaves_the_catalogue_as_it_was(folder, tmp_path, opened):
@@ -212,16 +217,32 @@ def test_an_id_that_is_taken_gets_a_number(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("doc_id", "part", "relative"),
+    ("doc_id", "name", "part", "relative"),
     [
-        ("docs/a.md", "", "docs/a.md"),
-        ("box#3", "3", "box"),
-        ("a#b#3", "3", "a#b"),
-        ("a#1", "", "a#1"),
+        ("docs/a.md", "a.md", "", "docs/a.md"),
+        ("box#3", "box", "3", "box"),
+        ("a#b#3", "a#b", "3", "a#b"),
+        ("a#1", "a#1", "", "a#1"),
+        ("sea/a.md~2", "a.md", "", "sea/a.md"),
+        ("box#3~12", "box", "3", "box"),
+        ("sea/a.md~2", "a.md~2", "", "sea/a.md~2"),
+        ("sea/a.md~2~2", "a.md~2", "", "sea/a.md~2"),
     ],
 )
-def test_filters_see_the_path_without_the_part(doc_id, part, relative):
-    assert document(doc_id, "/x", part=part).relative == relative
+def test_filters_see_the_path_without_the_part_or_the_number(doc_id, name, part, relative):
+    assert document(doc_id, f"/x/{name}", part=part).relative == relative
+
+
+def test_a_catalogue_that_nobody_has_any_more_is_closed(folder):
+    catalogue = Catalogue.open(folder)
+    connection = catalogue._connection
+    catalogue.close_when_unused()
+    reading = catalogue.documents  # whoever is in the middle of a call has it
+    del catalogue
+    assert len(reading()) == 3
+    del reading
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
 
 
 def test_a_catalogue_that_is_open_outlives_its_file(folder):
@@ -273,3 +294,21 @@ def test_packing_gives_back_the_room_of_what_is_gone(tmp_path):
             writer.save(pack=pack)
         sizes.append((folder / catalogues.FILE).stat().st_size)
     assert sizes[1] < sizes[0] / 2
+
+
+def test_what_filters_can_ask_for_is_counted(folder, tmp_path):
+    """A part of a file may have slashes, and is no folder."""
+
+    def change(writer):
+        writer.put_file(file("/notes/all.zip"))
+        inner = document("all.zip#in/x.md", "/notes/all.zip", part="in/x.md", format="markdown")
+        writer.add_document(inner, [chunk(1, 1)])
+
+    catalogue, _ = changed(folder, tmp_path, change)
+    with catalogue:
+        assert catalogue.filter_values() == [
+            ("format", "plain", 3),
+            ("format", "markdown", 1),
+            ("lang", "en", 1),
+            ("path", "mail", 2),
+        ]

@@ -640,6 +640,23 @@ def test_an_empty_index_finds_nothing(tmp_path):
     assert found(index, "fire") == found(index, "path:docs") == found(index, "fi* -fire~") == []
 
 
+def test_all_chunks_that_hold_one_of_some_words_are_told(tmp_path):
+    index = made(
+        tmp_path / "index",
+        {9: "the ferry sails", 4: "state-of-the-art ferries", 7: "high water", 5: "art of state"},
+    )
+
+    def holding(*matches):
+        return index.holding(matches)
+
+    assert holding(Word("ferry")) == [4, 9]
+    assert holding(Word("ferry"), Phrase("High water")) == [4, 7, 9]
+    assert holding(Word("state-of-the-art")) == [4]  # no part of it is enough
+    assert holding(Word("zebra")) == [] and holding(Prefix("wat")) == [7]
+    assert index.holding([Word("...")]) is None
+    assert made(tmp_path / "empty", {}).holding([Word("ferry")]) == []
+
+
 def test_a_search_needs_a_depth(library):
     with pytest.raises(ValueError, match="k is 0"):
         library.search(plain("fire"), 0)

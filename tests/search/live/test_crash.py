@@ -33,7 +33,7 @@ import json, os, resource, sys
 import faiss, torch
 import searchkit.encode.blocks, searchkit.encode.loading, searchkit.search.live.sync
 from searchkit.commands.app import main
-from searchkit.corpus.reading import language_of
+from searchkit.corpus.languages import language_of
 from searchkit.search.live.plan import Plan
 
 language_of("It unpacks its model into a file.")
@@ -270,7 +270,10 @@ def held_open(followed):
     """The newest generation, with all of it opened."""
 
     def open_(generation):
-        generation.hold(["mean-causal"])
+        assert len(generation.words) >= 0
+        for number in generation.segments:
+            generation.segment(number)
+            generation.vectors("mean-causal", number)
         return generation
 
     return open_newest(followed.path, open_)

@@ -174,8 +174,8 @@ class Machine(RuleBasedStateMachine):
             chunk.doc_id
             for row in nearest.best(1)
             if row.score > 0.9999
-            for ids in generation.catalogue.chunks_of_rows(row.segment, [row.row]).values()
-            for chunk in generation.catalogue.chunks(ids)
+            for places in [generation.catalogue.places(row.segment)]
+            for chunk in generation.catalogue.chunks(places.chunk_ids[places.rows == row.row])
         }
         encoded = {
             chunk.doc_id

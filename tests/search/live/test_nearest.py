@@ -72,6 +72,25 @@ def test_asking_for_more_begins_with_what_was_there():
     assert more[: len(few)] == few and len(more) >= 60
 
 
+@settings(max_examples=40)
+@given(data=st.data(), count=st.integers(1, 60), indexed=st.booleans())
+def test_what_is_narrowed_finds_what_a_new_search_does(data, count, indexed):
+    (query,) = unit(1, 5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "_FEW_ROWS", 2)
+        segments = [
+            Encoded(segment, vectors, flat.build(vectors) if indexed else None)
+            for segment, vectors in VECTORS.items()
+        ]
+        wanted = masks(data)
+        search = Nearest(segments, query, wanted)
+        search.best(count)
+        fewer = {segment: mask & wanted[segment] for segment, mask in masks(data).items()}
+        search.narrow(fewer)
+        found = search.best(count)
+    assert [(one.score, one.segment, one.row) for one in found] == brute_force(query, fewer, count)
+
+
 def test_a_segment_of_which_nothing_is_known_is_left_out():
     (query,) = unit(1, 5)
     segments = [Encoded(segment, vectors) for segment, vectors in VECTORS.items()]

@@ -24,7 +24,8 @@ from searchkit.index.live.catalogue import Catalogue, DocumentRecord, FileRecord
 from searchkit.index.live.generation import Generation, encoded_part, texts_part
 from searchkit.index.live.query import Filters
 from searchkit.index.live.segments import Row
-from searchkit.index.store import Store
+from searchkit.index.live.words import WordIndex
+from searchkit.index.store import Store, part_of
 from searchkit.index.vector import hnsw
 from searchkit.rank.fusion import rrf, weighted
 from searchkit.records import Hit
@@ -381,12 +382,22 @@ class TestWordsThatMust:
             mine = searcher.search('ferry "high water" -tide', 20, mode=mode, variant=variant)
             assert [(passage.doc_id, passage.text) for passage in mine] == [("tides.md", FERRY)]
 
-    def test_be_there_are_looked_up_among_many_too(self, searcher, monkeypatch):
-        few = searcher.search("+ferry", 9, mode="dense", variant="mean-causal", per_document=False)
-        monkeypatch.setattr("searchkit.search.live.lists._FEW_CHUNKS", 0)
-        many = searcher.search("+ferry", 9, mode="dense", variant="mean-causal", per_document=False)
-        assert few == many
-        assert {passage.text for passage in few} == {FERRY, SUNDAY, CODE}
+    def test_be_there_are_all_found_by_meaning_too(self, searcher):
+        mine = searcher.search("+ferry", 9, mode="dense", variant="mean-causal", per_document=False)
+        assert {passage.text for passage in mine} == {FERRY, SUNDAY, CODE}
+        both = searcher.search("+ferry +tide", 9, mode="dense", variant="mean-causal")
+        assert {passage.text for passage in both} == {CODE}
+
+    def test_are_looked_up_once_while_other_words_are_typed(self, path, monkeypatch):
+        searcher = open_searcher(path)
+        asked = []
+        holding = WordIndex.holding
+        monkeypatch.setattr(
+            WordIndex, "holding", lambda *given: asked.append(given[1]) or holding(*given)
+        )
+        for typed in ("w", "wa", "water"):
+            searcher.search_dense(f"+the -ferry -sheep {typed}", variant="mean-causal", typing=True)
+        assert [[match.text for match in one] for one in asked] == [["the"], ["ferry", "sheep"]]
 
 
 @pytest.fixture(scope="module")
@@ -468,6 +479,71 @@ def test_a_narrow_filter_fills_k_with_the_nearest_that_live(
     lists.generation.close()
     assert len(mine) == min(k, len(expected))
     assert mine == expected[:k]
+
+
+LONG = {"long.md": [f"ferry number {number}" for number in range(900)]}
+LONG |= {f"{number}.md": [f"ferry and sheep {number}"] for number in range(30)}
+
+
+@pytest.fixture(scope="module")
+def lopsided(tmp_path_factory):
+    """Thirty short documents, and one whose 900 chunks are all better than any of theirs."""
+    rows = {1: [text for texts in LONG.values() for text in texts]}
+    angles = np.linspace(0, 1, len(rows[1]))
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    path = tmp_path_factory.mktemp("folders") / "lopsided"
+    write(path, LONG, rows, {"few": {1: vectors}}, {"few": {"fingerprint": "f"}})
+    return path
+
+
+class TestFewDocuments:
+    """A list of 100 that an index of 31 documents cannot fill ends when it has them all."""
+
+    @pytest.fixture
+    def told(self, monkeypatch):
+        """How many chunks were read to be shown."""
+        counted = []
+        chunks = Catalogue.chunks
+
+        def count(catalogue, chunk_ids):
+            found = chunks(catalogue, chunk_ids)
+            counted.append(len(found))
+            return found
+
+        monkeypatch.setattr(Catalogue, "chunks", count)
+        return counted
+
+    def test_are_all_found_by_meaning_behind_a_long_one(self, lopsided, told, monkeypatch):
+        lists = Lists(Generation.open(lopsided))
+        asked = []
+        best = nearest.Nearest.best
+        monkeypatch.setattr(
+            nearest.Nearest, "best", lambda *given: asked.append(given[1]) or best(*given)
+        )
+        ranking = lists.nearest(
+            "few",
+            queries.parse("anything"),
+            np.array([1, 0], np.float32),
+            lists.encoded("few", None),
+            100,
+            per_document=True,
+            filters=queries.NONE,
+        )
+        lists.generation.close()
+        assert [one.chunk.doc_id for one in ranking.found] == list(LONG)
+        assert ranking.found[0].chunk.row == 0
+        assert told == [31] and asked == [200, 400]
+
+    def test_are_all_found_by_words(self, lopsided, told):
+        searcher = open_searcher(lopsided)
+        ranking = searcher.search_words("ferry")
+        assert {one.chunk.doc_id for one in ranking.found} == set(LONG)
+        assert told == [31]
+        hits = searcher.generation.words.search(queries.parse("ferry"), 1000)
+        scores = dict(hits)
+        found = [(one.score, one.chunk.chunk_id) for one in ranking.found]
+        assert found == sorted(found, key=lambda one: (-one[0], one[1]))
+        assert all(scores[chunk_id] == score for score, chunk_id in found)
 
 
 class TestPassages:
@@ -594,6 +670,53 @@ class TestPartlyEncoded:
         assert "staff.md" not in lists and lists["radio.txt"] == [name]
 
 
+class TestNothingEncoded:
+    """An encoder that is known, as after compaction or a repair, but holds no vectors now."""
+
+    @pytest.fixture
+    def bare(self, copy, encoders):
+        with Store.open(copy).writing() as draft:
+            for part in Store.open(copy).names():
+                if part.startswith("vectors."):
+                    draft.remove(part)
+            facts = encoders["mean-causal"].facts("mean-causal")
+            draft.add(part_of("encoder", "mean-causal"), {"name": "mean-causal", **facts})
+        return copy
+
+    def test_dense_search_says_what_to_do(self, bare):
+        searcher = open_searcher(bare)
+        told = f"{bare} holds no vectors of mean-causal yet; run: searchkit index --name notes"
+        for search in (
+            lambda: searcher.search("ferry", mode="dense"),
+            lambda: searcher.search_dense("ferry"),
+        ):
+            with pytest.raises(UnknownName) as caught:
+                search()
+            assert str(caught.value) == told
+
+    def test_hybrid_search_is_bm25_and_says_so_once(self, bare):
+        said = []
+        searcher = open_searcher(bare, say=said.append)
+        by_words = searcher.search("ferry", mode="bm25")
+        assert searcher.search("ferry", mode="hybrid") == by_words
+        assert searcher.search("ferry", mode="hybrid") == by_words != []
+        assert said == [
+            f"{bare} holds no vectors of mean-causal yet; run: searchkit index --name notes"
+        ]
+
+    def test_an_empty_index_finds_nothing_and_needs_nothing(self, tmp_path, encoders):
+        path = tmp_path / "empty"
+        write(path, {}, {})
+        with Store.open(path).writing() as draft:
+            facts = encoders["mean-causal"].facts("mean-causal")
+            draft.add(part_of("encoder", "mean-causal"), {"name": "mean-causal", **facts})
+        said = []
+        searcher = open_searcher(path, say=said.append)
+        for mode in ("bm25", "dense", "hybrid"):
+            assert searcher.search("ferry", mode=mode) == []
+        assert said == []
+
+
 class TestGenerations:
     def replace(self, path, files, rows):
         """Commit another state of the index, as a writer in another process would."""
@@ -624,6 +747,18 @@ class TestGenerations:
         searcher = open_searcher(copy)  # has opened neither texts nor words
         self.replace(copy, {"new.md": [FERRY]}, {9: [FERRY]})
         assert [p.doc_id for p in searcher.search("ferry", 9, mode="bm25")] == ["new.md"]
+
+    def test_what_another_thread_refreshes_stays_open_while_it_is_read(self, copy, monkeypatch):
+        searcher = open_searcher(copy)
+        documents = Catalogue.documents
+
+        def refreshed_meanwhile(catalogue, *given):
+            self.replace(copy, {"new.md": [FERRY]}, {9: [FERRY]})
+            assert searcher.refresh()
+            return documents(catalogue, *given)
+
+        monkeypatch.setattr(Catalogue, "documents", refreshed_meanwhile)
+        assert searcher.document("tides.md").doc_id == "tides.md"
 
     def test_a_searcher_goes_on_through_many_commits(self, copy):
         searcher = open_searcher(copy)

@@ -6,7 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
+from searchkit import files
 from searchkit.errors import BadInput, CorruptFile, SearchkitError, UnknownName
+from searchkit.index import store as store_module
 from searchkit.index.live.catalogue import Catalogue
 from searchkit.index.live.generation import CATALOGUE, WORDS, encoded_part
 from searchkit.index.store import Store
@@ -97,10 +99,10 @@ def test_every_file_that_is_cut_or_flipped_is_named_and_not_believed(index):
             with pytest.raises(CorruptFile, match="mend it with: searchkit repair"):
                 Store.open(index.path).part(part)
             if version is None:
-                assert upkeep.Fault(part, faults[0]) in upkeep.verify(index.path)
+                assert upkeep.Finding(part, faults[0]) in upkeep.verify(index.path)
                 path.write_bytes(content)
             elif version == versions[0]:
-                assert upkeep.Fault(part, faults[0]) in upkeep.verify(index.path)
+                assert upkeep.Finding(part, faults[0]) in upkeep.verify(index.path)
     assert upkeep.verify(index.path) == []
 
 
@@ -176,6 +178,54 @@ def test_everything_at_once_is_mended(index, toy):
     index.sync()
     assert is_whole(index, toy)
     assert "tokenizer" in index.open().store.names()
+
+
+def test_a_repair_that_is_killed_leaves_the_damage_or_the_whole(index, toy, monkeypatch):
+    damaged(index, WORDS)
+    damaged(index, "texts.2")
+    write, committed = store_module._write, []
+
+    def die(path, manifest):
+        write(path, manifest)
+        committed.append(manifest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store_module, "_write", die)  # dead as soon as anything was committed
+    with pytest.raises(KeyboardInterrupt):
+        upkeep.repair(index.path)
+    monkeypatch.setattr(store_module, "_write", write)
+    assert len(committed) == 1
+    assert upkeep.verify(index.path) == []
+    assert index.found("ferry") == {"ferry.txt", "sea/copy.txt"}
+    index.sync()
+    assert is_whole(index, toy)
+
+
+def test_a_check_into_which_a_commit_falls_begins_again(index, monkeypatch):
+    of_chunks, stores = upkeep._of_chunks, []
+
+    def interrupted(store, sizes):
+        stores.append(store)
+        if len(stores) == 1:  # all files were whole, and now their folders go
+            index.write("new.txt", "A lighthouse.")
+            index.sync()
+        return of_chunks(store, sizes)
+
+    monkeypatch.setattr(upkeep, "_of_chunks", interrupted)
+    try:
+        assert upkeep.verify(index.path) == []
+    finally:
+        (index.folder / "new.txt").unlink()  # others follow the same folder
+    assert len(stores) == 2
+    assert not stores[0].is_newest()
+
+
+def test_a_check_reads_every_part_once(index, monkeypatch):
+    read = []
+    hashed = files.blake3_of
+    monkeypatch.setattr(files, "blake3_of", lambda path: read.append(path) or hashed(path))
+    assert upkeep.verify(index.path) == []
+    assert len(read) == len(set(read))
 
 
 def commit(index, change):
