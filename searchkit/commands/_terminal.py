@@ -4,12 +4,11 @@ import sys
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from searchkit.commands._streams import give_up, plain
-from searchkit.search.build import Done, Watcher
+from searchkit.search.watcher import Done, Watcher
 
 
 class _Plain(Console):
@@ -61,6 +60,14 @@ class Terminal(Watcher):
     """Shows a build: a bar while it encodes, a line for every step that ended."""
 
     def __init__(self) -> None:
+        from rich.progress import (  # a search shows no bar, and need not wait for one
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),

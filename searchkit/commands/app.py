@@ -2,31 +2,34 @@
 
 import inspect
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from searchkit import __version__, places
-from searchkit.commands import (
-    evaluate,
-    explain_layers,
-    index,
-    mine,
-    models,
-    report,
-    search,
-    status,
-    study,
-    train,
-    upkeep,
-    variants,
-    view,
-    watch,
-)
 from searchkit.commands._streams import give_up, say
 from searchkit.errors import SearchkitError
 
+# Name, module, function, in the order of --help.
+_COMMANDS = {
+    "index": ("index", "run"),
+    "search": ("search", "run"),
+    "eval": ("evaluate", "run"),
+    "report": ("report", "run"),
+    "explain-layers": ("explain_layers", "run"),
+    "mine": ("mine", "run"),
+    "train": ("train", "run"),
+    "status": ("status", "run"),
+    "watch": ("watch", "run"),
+    "verify": ("upkeep", "verify"),
+    "repair": ("upkeep", "repair"),
+    "compact": ("upkeep", "compact"),
+    "view": ("view", "run"),
+}
+_GROUPS = ("models", "variants", "study")
 # Commands whose work is kept as it is done, and is not done again when they are run once more.
 _GO_ON = frozenset({"index", "eval", "train", "study", "watch"})
 
@@ -48,51 +51,12 @@ class _Commands(TyperGroup):
             raise typer.Exit(141 if ctx.invoked_subcommand in _GO_ON else 0) from None
 
 
-app = typer.Typer(
-    name="searchkit",
-    cls=_Commands,
-    help="Search documents with language-model embedders, and find out which design retrieves "
-    "best.\n\nStart with: searchkit models pull smollm2-135m",
-    add_completion=True,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("index")(index.run)
-app.command("search")(search.run)
-app.command("eval")(evaluate.run)
-app.command("report")(report.run)
-app.command("explain-layers")(explain_layers.run)
-app.command("mine")(mine.run)
-app.command("train")(train.run)
-app.command("status")(status.run)
-app.command("watch")(watch.run)
-app.command("verify")(upkeep.verify)
-app.command("repair")(upkeep.repair)
-app.command("compact")(upkeep.compact)
-app.command("view")(view.run)
-app.add_typer(models.app, name="models")
-app.add_typer(variants.app, name="variants")
-app.add_typer(study.app, name="study")
-for command in (
-    *app.registered_commands,
-    *models.app.registered_commands,
-    *variants.app.registered_commands,
-    *study.app.registered_commands,
-):
-    # Examples keep their lines: \b at the top of a paragraph says so.
-    text = inspect.getdoc(command.callback) or ""
-    command.help = text.replace("\n\nExamples:\n", "\n\n\b\nExamples:\n").replace(
-        "\n\n  ", "\n\n\b\n  "
-    )
-
-
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"searchkit {__version__}")
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
     version: Annotated[
@@ -101,11 +65,46 @@ def _options(
 ) -> None:
     if context.invoked_subcommand is not None:
         return
+    from searchkit.commands import view
+
     if view.is_possible() and places.index_names():
         view.run()
         return
     typer.echo(context.get_help())
     raise typer.Exit(2)
+
+
+def application(names: Sequence[str] = (*_COMMANDS, *_GROUPS)) -> typer.Typer:
+    """The command line with some of its commands, all by default; no other module is loaded."""
+    app = typer.Typer(
+        name="searchkit",
+        cls=_Commands,
+        help="Search documents with language-model embedders, and find out which design retrieves "
+        "best.\n\nStart with: searchkit models pull smollm2-135m",
+        add_completion=True,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_options)
+    groups: list[typer.Typer] = []
+    for name in names:
+        if name in _COMMANDS:
+            module, function = _COMMANDS[name]
+            app.command(name)(getattr(_module(module), function))
+        else:
+            groups.append(_module(name).app)
+            app.add_typer(groups[-1], name=name)
+    for command in (one for of in (app, *groups) for one in of.registered_commands):
+        # Examples keep their lines: \b at the top of a paragraph says so.
+        text = inspect.getdoc(command.callback) or ""
+        command.help = text.replace("\n\nExamples:\n", "\n\n\b\nExamples:\n").replace(
+            "\n\n  ", "\n\n\b\n  "
+        )
+    return app
+
+
+def _module(name: str) -> Any:
+    return import_module(f"searchkit.commands.{name}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,6 +118,9 @@ def main(arguments: list[str] | None = None) -> int:
         nobody reads standard output any more.
     """
     typed = sys.argv[1:] if arguments is None else arguments
+    # A search need not wait for the options of all others to be put together.
+    named = typed[:1] if typed and typed[0] in (*_COMMANDS, *_GROUPS) else (*_COMMANDS, *_GROUPS)
+    app = application(named)
     try:
         # What was typed goes on record with what it found.
         app(typed, standalone_mode=True, prog_name="searchkit", obj=tuple(typed))

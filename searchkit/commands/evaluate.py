@@ -153,9 +153,9 @@ def run(
     files say. A suite is a TOML file that names sets, systems and measures.
 
     Examples:
-      searchkit eval corpora/handbook --variant mean-causal --hybrid mean-causal
+      searchkit eval corpora/handbook --variant tuned --hybrid tuned
 
-      searchkit eval scifact stsb --variant mean-causal --report scifact.html
+      searchkit eval scifact stsb --variant tuned --report scifact.html
 
       searchkit eval suite.toml --dry-run
 

@@ -142,7 +142,7 @@ def run(
     an option changes. Of a corpus, what is there is kept.
 
     Examples:
-      searchkit index ~/notes --variant mean-causal
+      searchkit index ~/notes --variant tuned
 
       searchkit index --name notes --dry-run
 
@@ -323,13 +323,13 @@ def show_report(report: "Report") -> None:
 
 def _show_recall(store: "Store") -> None:
     from searchkit.commands._terminal import results, table
-    from searchkit.search import build
+    from searchkit.search import contents
 
-    cutoff = f"recall@{build.RECALL_CUTOFF}"
+    cutoff = f"recall@{contents.RECALL_CUTOFF}"
     shown = table("variant", "vector index", cutoff, "MB")
-    for name in build.encoders(store):
-        for kind in build.built_kinds(store, name):
-            found = build.recall_of(store, name, kind)
-            size = build.bytes_of(store, name, kind)
+    for name in contents.encoders(store):
+        for kind in contents.built_kinds(store, name):
+            found = contents.recall_of(store, name, kind)
+            size = contents.bytes_of(store, name, kind)
             shown.add_row(name, kind, f"{found:.4f}", f"{size / 1e6:.1f}")
     results.print(shown)

@@ -34,7 +34,7 @@ def run(
     """
     from searchkit.commands._terminal import results, table
     from searchkit.index.store import Store
-    from searchkit.search import build
+    from searchkit.search import contents
     from searchkit.search.default import default_of
 
     if index is None:
@@ -46,7 +46,7 @@ def run(
             except SearchkitError as error:  # one that is damaged must not hide the others
                 damaged.append(str(error))
                 continue
-            shown.add_row(name, _size(store), ", ".join(build.encoders(store)))
+            shown.add_row(name, _size(store), ", ".join(contents.encoders(store)))
         results.print(
             shown if shown.row_count else "no index yet; build one with: searchkit index FOLDER"
         )
@@ -71,15 +71,15 @@ def run(
         named = f" {chosen['variant']}" if chosen["variant"] else ""
         results.print(f"searched with {chosen['mode']}{named} unless a search says otherwise")
     shown = table("variant", "dimension", "cut", "made by", "vector indexes", "MB")
-    for name, facts in build.encoders(store).items():
-        kinds = build.built_kinds(store, name)
+    for name, facts in contents.encoders(store).items():
+        kinds = contents.built_kinds(store, name)
         shown.add_row(
             name,
             str(facts["dimension"]),
             str(facts["truncated"]),
             f"{facts['engine']} {facts['dtype']}",
             ", ".join(kinds),
-            f"{sum(build.bytes_of(store, name, kind) for kind in kinds) / 1e6:.1f}",
+            f"{sum(contents.bytes_of(store, name, kind) for kind in kinds) / 1e6:.1f}",
         )
     if shown.row_count:
         results.print(shown)

@@ -216,6 +216,8 @@ def pack(
     Checkpoints and history stay behind.
 
     Examples:
+      searchkit variants pack runs/7/mine models/handbook
+
       searchkit variants pack runs/7/mine models/handbook --max-tokens 256
     """
     from searchkit.commands._terminal import results

@@ -28,7 +28,7 @@ from searchkit.evaluate import scoring, significance
 from searchkit.evaluate.sets import texts_of
 from searchkit.evaluate.significance import RESAMPLES, Floats
 from searchkit.evaluate.suite import SetRow
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 
 READS = {"eos_last": LAYER_EOS, "mean": LAYER_MEANS}
 """By pooling, what it is when it reads a layer that need not be the last."""

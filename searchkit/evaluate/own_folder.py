@@ -24,7 +24,7 @@ from searchkit.index.documents import DocumentStore
 from searchkit.index.live.generation import KIND, Generation
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
-from searchkit.search import build, judging
+from searchkit.search import contents, judging
 from searchkit.search.live.documents import Passages, Wholes
 
 # Kendall's tau-b between the rankings of systems by known-item queries and by real judgements, as
@@ -207,7 +207,7 @@ def _systems(store: Store, sets: tuple[SetRow, ...], suite: Suite | None) -> Sui
         return asked
     variants: list[Variant] = []
     references: dict[str, Path] = {}
-    for name, facts in build.encoders(store).items():
+    for name, facts in contents.encoders(store).items():
         if facts["kind"] == "variant":
             variants.append(Variant.from_row(facts["variant"]))
         else:
@@ -224,7 +224,7 @@ def _systems(store: Store, sets: tuple[SetRow, ...], suite: Suite | None) -> Sui
 
 def _dtype_of(store: Store) -> str | None:
     """What all variants of an index were computed in: vectors of another dtype are not lent."""
-    facts = build.encoders(store).values()
+    facts = contents.encoders(store).values()
     dtypes = {str(one["dtype"]) for one in facts if one["kind"] == "variant"}
     return dtypes.pop() if len(dtypes) == 1 else None
 

@@ -30,8 +30,9 @@ from searchkit.index.live.generation import Generation
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
 from searchkit.records import Judgement
-from searchkit.search.build import Plan, Watcher
+from searchkit.search.build import Plan
 from searchkit.search.live.documents import Wholes
+from searchkit.search.watcher import Watcher
 
 Scores = dict[str, dict[str, dict[str, float]]]  # system, measure, item
 

@@ -16,7 +16,7 @@ from searchkit.evaluate.sets import EvaluationSet, check_measures, open_one, tas
 from searchkit.evaluate.suite import TASKS, SetRow
 from searchkit.evaluate.tasks._encoding import Encode
 from searchkit.index import ranking
-from searchkit.search import build
+from searchkit.search import contents
 
 _SAMPLE = 1000  # of a validation, where nobody says otherwise
 _DEPTH = 1000  # of a ranking, where the measure does not say where it stops
@@ -84,7 +84,9 @@ def _retrieval(collection: Collection, measure: str) -> Score:
     depth = min(measures.cutoff(measure) or _DEPTH, len(ids))
 
     def score(encode: Encode) -> dict[str, float]:
-        index = catalog.load(build.VECTOR_INDEXES, build.EXACT).build(encode(passages, "passage"))
+        index = catalog.load(contents.VECTOR_INDEXES, contents.EXACT).build(
+            encode(passages, "passage")
+        )
         rankings = ranking.top(index.search, encode(queries, "query"), depth, ids)
         pairs = zip(collection.queries, rankings, strict=True)
         run = {query.query_id: found for query, found in pairs}

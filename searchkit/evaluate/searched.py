@@ -7,8 +7,8 @@ from searchkit.corpus.collection import Collection
 from searchkit.errors import BadInput
 from searchkit.evaluate.tasks.retrieval import LEXICAL, Ranked
 from searchkit.records import Hit
-from searchkit.search.build import Watcher
 from searchkit.search.live.retrieve import DEPTH, open_searcher
+from searchkit.search.watcher import Watcher
 
 
 def rank(

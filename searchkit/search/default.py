@@ -4,7 +4,7 @@ from typing import Any
 
 from searchkit.errors import UnknownName
 from searchkit.index.store import Store
-from searchkit.search import build
+from searchkit.search import contents
 
 _PART = "default"
 
@@ -27,11 +27,11 @@ def set_default(store: Store, mode: str, variant: str | None) -> None:
     if mode not in ("bm25", "dense", "hybrid") or (mode == "bm25") != (variant is None):
         raise ValueError(f"no index can be searched with {mode!r} and the vectors of {variant!r}")
     with store.writing() as draft:
-        if variant is not None and variant not in build.encoders(store):
+        if variant is not None and variant not in contents.encoders(store):
             raise UnknownName(
                 f"{store.path} holds no vectors of {variant!r}; there are: "
-                f"{', '.join(build.encoders(store)) or 'none'}; add them with searchkit index, and "
-                "pick again"
+                f"{', '.join(contents.encoders(store)) or 'none'}; add them with searchkit index, "
+                "and pick again"
             )
         draft.add(_PART, {"mode": mode, "variant": variant})
         draft.commit()

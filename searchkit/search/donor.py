@@ -120,9 +120,9 @@ def donated(encoder: TextEncoder, store: Store) -> TextEncoder:
     An index counts only if the same design on the same base made its vectors in the same dtype:
     else new texts would be told from the others by their rounding.
     """
-    from searchkit.search import build
+    from searchkit.search import contents
 
-    there = build.encoders(store)
+    there = contents.encoders(store)
     for name in encoder.names:
         held, wanted = there.get(name, {}), encoder.facts(name)
         if any(held.get(fact) != wanted[fact] for fact in ("fingerprint", "dtype")):
@@ -130,7 +130,7 @@ def donated(encoder: TextEncoder, store: Store) -> TextEncoder:
     if store.corpus.get("kind") == KIND:
         return _by_folder(encoder, Generation(store))
     documents = DocumentStore.open(store.part("documents"))
-    vectors = {name: [build.vectors_of(store, name)] for name in encoder.names}
+    vectors = {name: [contents.vectors_of(store, name)] for name in encoder.names}
     return Donated(encoder, [map(joined, documents)], vectors)
 
 

@@ -13,7 +13,7 @@ from searchkit.index.store import Store
 from searchkit.index.text import bm25
 from searchkit.index.vector import VectorIndex, Vectors
 from searchkit.records import Document, Hit
-from searchkit.search import build
+from searchkit.search import contents
 from searchkit.search.default import default_of
 
 if TYPE_CHECKING:
@@ -104,11 +104,11 @@ class Retriever:
         mode: Mode,
         *,
         variant: str | None = None,
-        vector_index: str = build.EXACT,
+        vector_index: str = contents.EXACT,
         device: str | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        if mode == "bm25" and (variant or vector_index != build.EXACT):
+        if mode == "bm25" and (variant or vector_index != contents.EXACT):
             raise BadInput(
                 f"--mode bm25 searches no vectors, so {variant or vector_index} has no part in it; "
                 "leave it out, or choose --mode dense or hybrid"
@@ -158,7 +158,7 @@ class Retriever:
     def _dense(self) -> Dense:
         name = str(self.variant)
         encoder = next(open_encoders(self.store, [name], device=self._device))
-        index = build.open_vector_index(self.store, name, self._vector_index)
+        index = contents.open_vector_index(self.store, name, self._vector_index)
         return Dense(index, query_encoder(encoder, name, self._say), self.documents.ids)
 
 
@@ -167,7 +167,7 @@ def open_retriever(
     mode: Mode | None = None,
     *,
     variant: str | None = None,
-    vector_index: str = build.EXACT,
+    vector_index: str = contents.EXACT,
     device: str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Retriever:
@@ -191,13 +191,13 @@ def open_retriever(
     chosen = default_of(store)
     if chosen and variant is None and mode != "bm25":
         # Another mode of dense search is meant for the same vectors.
-        if mode is None and vector_index == build.EXACT:
+        if mode is None and vector_index == contents.EXACT:
             mode = chosen["mode"]
         variant = chosen["variant"]
     if mode is None:
-        there = build.encoders(store).items()
+        there = contents.encoders(store).items()
         trained = any(is_trained(facts) for name, facts in there if variant in (None, name))
-        named = variant or vector_index != build.EXACT
+        named = variant or vector_index != contents.EXACT
         mode = "hybrid" if trained else "dense" if named else "bm25"
     return Retriever(
         store, mode, variant=variant, vector_index=vector_index, device=device, say=say
@@ -224,7 +224,7 @@ def open_encoders(
     Raises:
         BadInput: the base model on this machine is not the one that made the vectors.
     """
-    facts = build.encoders(store)
+    facts = contents.encoders(store)
     for name in names:
         if facts[name]["kind"] == "reference":
             from searchkit.encode.reference import ReferenceEmbedder
@@ -286,11 +286,11 @@ def query_encoder(
 
 
 def _choose_encoder(store: Store, name: str | None) -> str:
-    there = list(build.encoders(store))
+    there = list(contents.encoders(store))
     if not there:
         raise UnknownName(
             f"{store.path} holds no vectors, only BM25; search with --mode bm25, or add vectors "
-            "with: searchkit index ... --variant mean-causal"
+            "with: searchkit index ... --variant tuned"
         )
     if name is None and len(there) == 1:
         return there[0]

@@ -19,7 +19,7 @@ from searchkit.evaluate.results import Results, SystemFacts
 from searchkit.evaluate.sets import OpenSet, open_all, texts_of
 from searchkit.evaluate.suite import Suite
 from searchkit.files import write_text
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 from searchkit.study import page, record, training
 from searchkit.study.study import Study
 from searchkit.study.systems import origins, suite_of

@@ -11,7 +11,7 @@ from searchkit.corpus.notes import hashed
 from searchkit.encode import calibration, language_models, weights
 from searchkit.encode.blocks import Progress
 from searchkit.evaluate import held_out, scoring
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 from searchkit.study.alike import Trained, recipe, refuse_other, refuse_unlike
 from searchkit.study.study import Row, Study
 from searchkit.train import loop, regimes

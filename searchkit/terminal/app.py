@@ -514,7 +514,7 @@ class View(App[None], inherit_bindings=False):
         if not self.comparison.find_other():
             self.status.fault(
                 "this index is searched by words alone; add vectors to compare with: searchkit "
-                "index ... --variant mean-causal"
+                "index ... --variant tuned"
             )
             return
         self.comparison.show_two(not self.comparison.two)

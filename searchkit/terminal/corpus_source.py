@@ -8,7 +8,7 @@ from typing import Any
 
 from searchkit import catalog
 from searchkit.records import Hit
-from searchkit.search import build
+from searchkit.search import contents
 from searchkit.search.retrieve import FUSED_DEPTH, FUSIONS, Lexical, Retriever
 from searchkit.terminal.fitting import Span
 from searchkit.terminal.source import Filter, Result, System
@@ -28,7 +28,7 @@ class CorpusSource:
         self._lexical = Lexical(retriever.store, retriever.documents.ids)
         self._dense: dict[str, Retriever] = {}
         self._lock = threading.Lock()
-        self._facts = build.encoders(retriever.store)
+        self._facts = contents.encoders(retriever.store)
         self.name = retriever.store.path.resolve().name
         self.documents = len(retriever.documents)
         self.encoders: Sequence[str] = tuple(self._facts)

@@ -34,7 +34,7 @@ from searchkit.errors import BadInput
 from searchkit.index import ranking
 from searchkit.index.text import bm25
 from searchkit.records import Hit, Pair
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 from searchkit.train.pairs import comparable
 
 if TYPE_CHECKING:

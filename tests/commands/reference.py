@@ -25,8 +25,9 @@ def reference() -> str:
 
 def commands() -> list[str]:
     """Every command in the order of `--help`, those of a group behind its name."""
-    from searchkit.commands.app import app
+    from searchkit.commands.app import application
 
+    app = application()
     plain = [str(command.name) for command in app.registered_commands]
     grouped = [
         f"{group.name} {command.name}"

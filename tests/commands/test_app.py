@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).parents[2]
 PLAIN = ["index", "search", "eval", "report", "explain-layers", "mine", "train", "status"]
 GROUPS = {
     "models": ["list", "pull", "info", "check"],
-    "variants": ["list", "show", "verify", "export"],
+    "variants": ["list", "show", "verify", "pack", "export"],
     "study": ["run", "report", "reproduce"],
 }
 COMMANDS = [*PLAIN, *GROUPS]

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from searchkit.index.store import Store
-from searchkit.search import build
+from searchkit.search import contents
 
 
 def first_words(text):
@@ -29,7 +29,7 @@ def test_index_builds_bm25_and_every_variant_that_is_named(searchkit, toy, tiny,
     ]
     assert "8 texts were longer than 24 tokens and cut" in done.err
     store = Store.open(home / "indexes/toy")
-    assert list(build.encoders(store)) == ["eos_last-causal", "mean-causal"]
+    assert list(contents.encoders(store)) == ["eos_last-causal", "mean-causal"]
 
 
 def test_the_same_command_again_keeps_everything(searchkit, toy, tiny, home):
@@ -53,7 +53,7 @@ def test_options_reach_the_variants_and_bm25(searchkit, toy, tiny, home):
     options += ["--k1", "0.9", "--b", "0.4", "--stop-words", "none", "--stemmer", "german"]
     assert searchkit("index", toy, *options, "--name", "other name").code == 0
     store = Store.open(home / "indexes/other name")
-    row = build.encoders(store)["mean-causal"]["variant"]
+    row = contents.encoders(store)["mean-causal"]["variant"]
     assert (row["max_tokens"], row["last_layer"]) == (16, 2)
     assert (row["query_template"], row["passage_template"]) == ("Query: {text}", "Passage: {text}")
     assert dict(store.facts("bm25")) == {
@@ -69,7 +69,9 @@ def test_a_variant_may_come_from_a_file(searchkit, toy, tiny, home, tmp_path):
     (tmp_path / "short.json").write_text(json.dumps(row))
     options = ["--variant", tmp_path / "short.json", *tiny[:2], "--dtype", "float32"]
     assert searchkit("index", toy, *options).code == 0
-    assert build.encoders(Store.open(home / "indexes/toy"))["short"]["variant"]["max_tokens"] == 8
+    assert (
+        contents.encoders(Store.open(home / "indexes/toy"))["short"]["variant"]["max_tokens"] == 8
+    )
 
 
 @pytest.mark.parametrize(

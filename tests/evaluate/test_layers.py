@@ -19,7 +19,7 @@ from searchkit.evaluate import layers
 from searchkit.evaluate.significance import paired
 from searchkit.evaluate.suite import SetRow
 from searchkit.evaluate.tasks import sts
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 
 DESIGNS = ("eos_last-causal", "mean-causal", "eos_last-bidirectional", "mean-bidirectional")
 DEPTH = 3

@@ -22,13 +22,14 @@ from searchkit.evaluate.suite import Suite
 from searchkit.index.live.generation import Generation
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
-from searchkit.search.build import Plan, Watcher, build_index
+from searchkit.search.build import Plan, build_index
 from searchkit.search.default import default_of
 from searchkit.search.judging import ledger_of
 from searchkit.search.live.documents import Passages
 from searchkit.search.live.plan import Plan as LivePlan
 from searchkit.search.live.retrieve import open_searcher
 from searchkit.search.live.sync import sync
+from searchkit.search.watcher import Watcher
 
 HANDBOOK = Path(__file__).parents[2] / "corpora" / "handbook"
 MOST = 16  # tokens of a text

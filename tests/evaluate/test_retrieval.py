@@ -16,7 +16,7 @@ from searchkit.evaluate.tasks import retrieval
 from searchkit.index.store import Store
 from searchkit.index.text import bm25
 from searchkit.index.vector import ivf_pq
-from searchkit.search import build
+from searchkit.search import contents
 from searchkit.search.build import Plan
 from searchkit.search.retrieve import Dense, open_encoders, open_retriever, query_encoder
 
@@ -128,7 +128,7 @@ def test_encoders_rank_by_exact_search(ranked, collection, name):
     (encoder,) = open_encoders(store, [name])
     texts = [query.text for query in collection.queries]
     queries = encoder.encode(texts, "query").vectors[name].astype(np.float64)
-    products = queries @ build.vectors_of(store, name).astype(np.float64).T
+    products = queries @ contents.vectors_of(store, name).astype(np.float64).T
     names = [document.doc_id for document in collection.documents()]
     for scores, ranking in zip(products, runs[name].values(), strict=True):
         expected = sorted(scores, reverse=True)[:150]
@@ -144,7 +144,7 @@ def test_fused_runs_are_what_a_search_of_the_same_index_shows(collection, ranked
     for name in ("mean-bidirectional", "mean-causal"):
         (encoder,) = open_encoders(store, [name])
         dense = Dense(
-            build.open_vector_index(store, name),
+            contents.open_vector_index(store, name),
             query_encoder(encoder, name),
             [document.doc_id for document in collection.documents()],
         )
@@ -169,7 +169,7 @@ def test_what_is_said_of_systems_is_what_the_index_holds(ranked):
     assert json.loads(json.dumps(found.facts)) == found.facts
     assert found.facts["bm25"] == dict(store.facts("bm25"))
     assert found.facts["bm25-low"] == {**found.facts["bm25"], "k1": 0.3}
-    for name, known in build.encoders(store).items():
+    for name, known in contents.encoders(store).items():
         assert found.facts[name] == {**known, "tokens_per_s": None}  # nothing remembers here
 
 
@@ -229,7 +229,7 @@ def test_a_vector_index_is_measured_apart_and_changes_no_run(
     (encoder,) = open_encoders(store, ["mean-causal"])
     texts = [query.text for query in collection.queries]
     lossy = Dense(
-        build.open_vector_index(store, "mean-causal", "ivf_pq"),
+        contents.open_vector_index(store, "mean-causal", "ivf_pq"),
         query_encoder(encoder, "mean-causal"),
         [document.doc_id for document in collection.documents()],
     )

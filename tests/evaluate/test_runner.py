@@ -27,7 +27,7 @@ from searchkit.evaluate.suite import TUNED, SetRow, Suite
 from searchkit.evaluate.tasks import classification, clustering, reranking, retrieval
 from searchkit.index.text.bm25 import Parameters
 from searchkit.records import Hit
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 
 TASKS = ("sts", "retrieval", "reranking", "classification", "clustering")
 VARIANTS = ("mean-causal", "eos_last-causal")

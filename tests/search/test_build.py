@@ -16,11 +16,12 @@ from searchkit.encode.tokens import TextTokenizer
 from searchkit.errors import BadInput, BrokenPromise, NeedsTraining, SearchkitError, UnknownName
 from searchkit.index.documents import DocumentStore
 from searchkit.index.store import Store
-from searchkit.search import build
-from searchkit.search.build import Plan, Watcher, build_index
+from searchkit.search import build, contents
+from searchkit.search.build import Plan, build_index
+from searchkit.search.watcher import Watcher
 
-KINDS = catalog.names(build.VECTOR_INDEXES)
-APPROXIMATE = [kind for kind in KINDS if kind != build.EXACT]
+KINDS = catalog.names(contents.VECTOR_INDEXES)
+APPROXIMATE = [kind for kind in KINDS if kind != contents.EXACT]
 
 
 class Log(Watcher):
@@ -105,7 +106,7 @@ def test_an_index_holds_documents_words_and_the_vectors_of_every_variant(
     }
     texts = [joined(document) for document in corpus.documents()]
     for variant in variants:
-        vectors = build.vectors_of(store, variant.name)
+        vectors = contents.vectors_of(store, variant.name)
         assert vectors.shape == (8, 32)
         assert vectors.dtype == np.float32
         np.testing.assert_allclose(vectors, encoded_directly(variant, texts), atol=2e-6)
@@ -148,7 +149,7 @@ def test_another_variant_leaves_the_files_of_the_first_alone(tmp_path, write_cor
     assert {name: after[name] for name in before if name != "manifest.json"} == {
         name: file for name, file in before.items() if name != "manifest.json"
     }
-    assert sorted(build.encoders(store)) == ["eos_last-causal", "mean-causal"]
+    assert sorted(contents.encoders(store)) == ["eos_last-causal", "mean-causal"]
     assert log.built == ["eos_last-causal"]
 
 
@@ -215,16 +216,16 @@ def test_a_variant_that_changed_under_its_name_is_encoded_again(tmp_path, write_
     assert "hnsw.mean-causal" not in store.names()  # it was built over the old vectors
     texts = [joined(document) for document in corpus.documents()]
     expected = encoded_directly(after, texts)
-    np.testing.assert_allclose(build.vectors_of(store, "mean-causal"), expected, atol=2e-6)
+    np.testing.assert_allclose(contents.vectors_of(store, "mean-causal"), expected, atol=2e-6)
     assert store.facts("vectors.mean-causal")["variant"]["max_tokens"] == 6
 
 
 def test_a_label_is_a_name_and_names_need_not_be_words(tmp_path, write_corpus, tiny):
     (one,) = tiny("mean-causal", label="my mean: 1/2 (ä)")
     store = build_index(tmp_path, write_corpus(), plan([one], vector_indexes=["hnsw"]))
-    assert list(build.encoders(store)) == ["my mean: 1/2 (ä)"]
-    assert build.vectors_of(store, "my mean: 1/2 (ä)").shape == (8, 32)
-    assert build.built_kinds(store, "my mean: 1/2 (ä)") == ["flat", "hnsw"]
+    assert list(contents.encoders(store)) == ["my mean: 1/2 (ä)"]
+    assert contents.vectors_of(store, "my mean: 1/2 (ä)").shape == (8, 32)
+    assert contents.built_kinds(store, "my mean: 1/2 (ä)") == ["flat", "hnsw"]
 
 
 def test_what_made_the_vectors_is_on_record(tmp_path, write_corpus, tiny):
@@ -232,7 +233,7 @@ def test_what_made_the_vectors_is_on_record(tmp_path, write_corpus, tiny):
     (variant,) = tiny("mean-bidirectional", max_tokens=40)
     store = build_index(tmp_path, corpus, plan([variant]))
     base = language_models.resolve(variant.base)
-    facts = build.encoders(store)["mean-bidirectional"]
+    facts = contents.encoders(store)["mean-bidirectional"]
     assert facts["variant"] == variant.to_row()
     assert facts["base_hash"] == base.hash == language_models.hash_of(base.folder)
     assert facts["fingerprint"] == variant.fingerprint(base.hash)
@@ -256,7 +257,7 @@ def test_variants_that_share_a_pass_have_the_vectors_they_have_alone(tmp_path, w
     for name in names:
         alone = build_index(tmp_path / name, corpus, plan(tiny(name)))
         np.testing.assert_array_equal(
-            build.vectors_of(alone, name), build.vectors_of(together, name)
+            contents.vectors_of(alone, name), contents.vectors_of(together, name)
         )
 
 
@@ -270,12 +271,12 @@ def large(tmp_path_factory, write_corpus, tiny):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_recall_of_a_vector_index_is_on_record(large, kind):
-    assert build.built_kinds(large, "mean-causal") == [
+    assert contents.built_kinds(large, "mean-causal") == [
         "flat",
         *(name for name in KINDS if name != "flat"),
     ]
-    vectors = build.vectors_of(large, "mean-causal")
-    index = build.open_vector_index(large, "mean-causal", kind)
+    vectors = contents.vectors_of(large, "mean-causal")
+    index = contents.open_vector_index(large, "mean-causal", kind)
     # The oracle: all inner products in float64; a row counts if its product is among the ten best.
     rows = np.linspace(0, 399, num=200, dtype=np.int64)
     products = vectors[rows].astype(np.float64) @ vectors.astype(np.float64).T
@@ -284,9 +285,9 @@ def test_the_recall_of_a_vector_index_is_on_record(large, kind):
     hits = [
         (products[i, list(row)] >= tenth[i] - 1e-6).mean() for i, row in enumerate(found.tolist())
     ]
-    assert build.recall_of(large, "mean-causal", kind) == pytest.approx(np.mean(hits), abs=0.01)
-    assert 0.8 < build.recall_of(large, "mean-causal", kind) <= 1.0
-    assert build.bytes_of(large, "mean-causal", kind) > 0
+    assert contents.recall_of(large, "mean-causal", kind) == pytest.approx(np.mean(hits), abs=0.01)
+    assert 0.8 < contents.recall_of(large, "mean-causal", kind) <= 1.0
+    assert contents.bytes_of(large, "mean-causal", kind) > 0
 
 
 @pytest.mark.parametrize("kind", APPROXIMATE)
@@ -299,7 +300,7 @@ def test_a_vector_index_can_be_added_later(tmp_path, write_corpus, tiny, kind):
     assert store.facts(f"{kind}.mean-causal") == {
         "kind": kind,
         "of": "mean-causal",
-        "recall@10": build.recall_of(store, "mean-causal", kind),
+        "recall@10": contents.recall_of(store, "mean-causal", kind),
     }
     build_index(tmp_path / "two", corpus, plan(variants, vector_indexes=[kind]))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -307,9 +308,9 @@ def test_a_vector_index_can_be_added_later(tmp_path, write_corpus, tiny, kind):
 
 def test_a_vector_index_that_was_not_built_is_named_beside_those_that_were(large, toy_index):
     with pytest.raises(UnknownName, match="no vector index 'hnws' over mean-causal; there are: fl"):
-        build.open_vector_index(large, "mean-causal", "hnws")
+        contents.open_vector_index(large, "mean-causal", "hnws")
     with pytest.raises(UnknownName, match=r"has no vector index 'ivf_pq'.*there are: flat, hnsw;"):
-        build.open_vector_index(Store.open(toy_index), "mean-causal", "ivf_pq")
+        contents.open_vector_index(Store.open(toy_index), "mean-causal", "ivf_pq")
 
 
 def test_an_unknown_vector_index_is_refused_before_anything_is_made(tmp_path, write_corpus):
@@ -331,7 +332,7 @@ def test_an_untrained_pooling_is_refused_before_anything_is_made(tmp_path, write
 def test_an_untrained_pooling_passes_if_it_may(tmp_path, write_corpus, tiny):
     asked = plan(tiny("model5", "model2"), allow_untrained=True)
     store = build_index(tmp_path, write_corpus(), asked)
-    assert sorted(build.encoders(store)) == ["last_layer-causal", "multi_layer-bidirectional"]
+    assert sorted(contents.encoders(store)) == ["last_layer-causal", "multi_layer-bidirectional"]
 
 
 @pytest.mark.parametrize("variants", [True, False])
@@ -392,16 +393,16 @@ def test_other_arithmetic_is_used_when_it_is_asked_for(tmp_path, write_corpus, t
     log = Log()
     store = build_index(tmp_path, corpus, plan(variants, dtype=None), log)
     assert log.built == []  # any will do
-    assert build.encoders(store)["mean-causal"]["dtype"] == "bfloat16"
+    assert contents.encoders(store)["mean-causal"]["dtype"] == "bfloat16"
     store = build_index(tmp_path, corpus, plan(variants, dtype="float32"), log)
     assert log.built == ["mean-causal"]
-    assert build.encoders(store)["mean-causal"]["dtype"] == "float32"
+    assert contents.encoders(store)["mean-causal"]["dtype"] == "float32"
 
 
 def test_the_arithmetic_is_calibrated_where_it_is_not_given(tmp_path, write_corpus, tiny, home):
     store = build_index(tmp_path, write_corpus(), plan(tiny("mean-causal"), dtype=None))
     (choice,) = json.loads((home / "calibration.json").read_text()).values()
-    assert build.encoders(store)["mean-causal"]["dtype"] == choice["dtype"]
+    assert contents.encoders(store)["mean-causal"]["dtype"] == choice["dtype"]
 
 
 def test_other_parameters_of_bm25_rebuild_bm25_alone(tmp_path, write_corpus, tiny):

@@ -7,7 +7,7 @@ import pytest
 from searchkit.commands.app import main
 from searchkit.errors import SearchkitError, UnknownName
 from searchkit.index.store import Store
-from searchkit.search import build
+from searchkit.search import contents
 from searchkit.search.build import Plan, build_index
 from searchkit.search.default import default_of, set_default
 from searchkit.search.retrieve import open_retriever
@@ -66,11 +66,11 @@ def test_the_last_one_holds(index):
 
 def test_all_else_stays(index):
     before = Store.open(index)
-    names, facts = before.names(), build.encoders(before)
+    names, facts = before.names(), contents.encoders(before)
     store = Store.open(index)
     set_default(store, "dense", NAMES[0])
     assert default_of(store) == {"mode": "dense", "variant": NAMES[0]}
-    assert build.encoders(store) == facts
+    assert contents.encoders(store) == facts
     assert [name for name in store.names() if name != "default"] == names
     for name in store.names():
         store.part(name)  # checks its files

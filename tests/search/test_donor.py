@@ -11,9 +11,10 @@ from searchkit.encode import embedder as embedders
 from searchkit.encode.embedder import Embedder
 from searchkit.encode.reference import ReferenceEmbedder
 from searchkit.index.store import Store
-from searchkit.search import build
-from searchkit.search.build import Plan, Watcher, build_index
+from searchkit.search import contents
+from searchkit.search.build import Plan, build_index
 from searchkit.search.donor import Donated, donated
+from searchkit.search.watcher import Watcher
 
 SHARED = ("mean-causal", "weighted_mean-causal")  # one forward pass
 
@@ -97,8 +98,8 @@ def test_known_texts_are_taken_byte_for_byte_and_others_encoded(
     rows = rows_of(MIXED)
     assert rows.count(None) == len(NEW)
     for variant in variants:
-        found = build.vectors_of(store, variant.name)
-        old = build.vectors_of(Store.open(donor), variant.name)
+        found = contents.vectors_of(store, variant.name)
+        old = contents.vectors_of(Store.open(donor), variant.name)
         assert found.dtype == np.float32 and found.shape == (len(MIXED), 32)
         texts = [f"{title} {text}".strip() for _, title, text in MIXED]
         expected = load([variant]).encode(texts).vectors[variant.name]
@@ -114,8 +115,8 @@ def test_facts_and_counts_are_those_of_an_index_without_a_donor(
     corpus, variants = write_corpus(MIXED), tiny(*SHARED)
     plain = build_index(tmp_path / "plain", corpus, plan(variants))
     store = build_index(tmp_path / "new", corpus, plan(variants, donor=donor))
-    assert build.encoders(store) == build.encoders(plain)
-    assert build.encoders(store)["mean-causal"]["truncated"] > len(NEW)
+    assert contents.encoders(store) == contents.encoders(plain)
+    assert contents.encoders(store)["mean-causal"]["truncated"] > len(NEW)
     assert store.names() == plain.names() and store.corpus == plain.corpus
 
 
@@ -140,7 +141,7 @@ def test_a_corpus_that_the_donor_holds_needs_no_model(
     monkeypatch.setattr(embedders, "load_engine", load_engine)
     how = plan(tiny("mean-causal"), donor=donor, memories=tmp_path / "memories")
     store = build_index(tmp_path / "new", write_corpus(OLD[::-1]), how)
-    found, old = (build.vectors_of(one, "mean-causal") for one in (store, Store.open(donor)))
+    found, old = (contents.vectors_of(one, "mean-causal") for one in (store, Store.open(donor)))
     assert found.tobytes() == old[::-1].tobytes()
 
 
@@ -159,9 +160,9 @@ def test_encoding_that_was_broken_off_goes_on(tmp_path, write_corpus, tiny, enco
     assert encoded == [22]  # odd ones after the first 256
     last = log.progress[-1]
     assert (last.texts, last.total, last.resumed) == (300, 300, 256)
-    found, expected = (build.vectors_of(one, "mean-causal") for one in (store, whole))
+    found, expected = (contents.vectors_of(one, "mean-causal") for one in (store, whole))
     assert found.tobytes() == expected.tobytes()
-    assert build.encoders(store) == build.encoders(whole)
+    assert contents.encoders(store) == contents.encoders(whole)
 
 
 class TestOthersAreNotDonated:
@@ -202,7 +203,7 @@ def test_queries_are_encoded_whatever_the_donor_holds(tiny, donor):
     variants = tiny("mean-causal", query_template="Query: {text}")
     text = OLD[2][2]
     encoder = load(variants)
-    alike = build.vectors_of(Store.open(donor), "mean-causal")
+    alike = contents.vectors_of(Store.open(donor), "mean-causal")
     lender = Donated(encoder, [[text]], {"mean-causal": [alike[2:3]]})
     expected = encoder.encode([text], "query").vectors["mean-causal"]
     prepared = lender.prepare([text], "query")
@@ -228,10 +229,10 @@ def test_a_reference_embedder_is_lent_its_vectors_too(tmp_path, write_corpus, mo
     how = plan(references=[("minilm", folder)], donor=tmp_path / "old")
     new = build_index(tmp_path / "new", write_corpus(MIXED), how)
     assert given == [len(NEW)]
-    found, lent = (build.vectors_of(one, "minilm") for one in (new, old))
+    found, lent = (contents.vectors_of(one, "minilm") for one in (new, old))
     for place, row in enumerate(rows_of(MIXED)):
         if row is not None:
             assert found[place].tobytes() == lent[row].tobytes()
     whole = build_index(tmp_path / "whole", write_corpus(OLD[::-1]), how)  # nothing is new
     assert given == [len(NEW), 0]
-    assert build.vectors_of(whole, "minilm").tobytes() == lent[::-1].tobytes()
+    assert contents.vectors_of(whole, "minilm").tobytes() == lent[::-1].tobytes()

@@ -15,7 +15,7 @@ import pytest
 
 from searchkit.commands.app import main
 from searchkit.index.store import Store
-from searchkit.search.build import vectors_of
+from searchkit.search.contents import vectors_of
 
 KILLS = 8
 DOCUMENTS = 1000  # four blocks of each variant

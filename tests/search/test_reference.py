@@ -9,9 +9,10 @@ import pytest
 
 from searchkit.errors import BadInput
 from searchkit.rank.fusion import rrf
-from searchkit.search import build
-from searchkit.search.build import Plan, Watcher, build_index
+from searchkit.search import contents
+from searchkit.search.build import Plan, build_index
 from searchkit.search.retrieve import open_encoders, open_retriever
+from searchkit.search.watcher import Watcher
 
 GRASS = "animals that eat grass in the cold season"
 
@@ -36,8 +37,8 @@ def store(tmp_path_factory, write_corpus, tiny, minilm):
 def test_its_vectors_are_found_by_meaning(store):
     (ranking,) = open_retriever(store.path, "dense", variant="minilm").search([GRASS], 2)
     assert [hit.doc_id for hit in ranking] == ["d2", "d9"]  # not a word in common
-    assert build.vectors_of(store, "minilm").shape == (8, 384)
-    facts = build.encoders(store)["minilm"]
+    assert contents.vectors_of(store, "minilm").shape == (8, 384)
+    facts = contents.encoders(store)["minilm"]
     assert (facts["kind"], facts["engine"]) == ("reference", "sentence-transformers")
 
 
@@ -70,7 +71,7 @@ def test_encoders_of_both_kinds_are_opened_together(store):
     for encoder in opened:
         (name,) = encoder.names
         vectors = encoder.encode(["rain"]).vectors[name]
-        assert vectors.shape == (1, build.encoders(store)[name]["dimension"])
+        assert vectors.shape == (1, contents.encoders(store)[name]["dimension"])
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
 
 

@@ -17,7 +17,7 @@ from searchkit.index.store import Store
 from searchkit.index.text import bm25
 from searchkit.rank.fusion import rrf
 from searchkit.records import Hit
-from searchkit.search import build
+from searchkit.search import contents
 from searchkit.search.build import Plan, build_index
 from searchkit.search.retrieve import Retriever, open_encoders, open_retriever
 
@@ -73,9 +73,9 @@ def query_vectors(row, queries):
 @pytest.mark.parametrize("k", [1, 3, 8, 50])
 def test_dense_search_is_brute_force(toy_index, name, k):
     store = Store.open(toy_index)
-    row = build.encoders(store)[name]["variant"]
+    row = contents.encoders(store)[name]["variant"]
     ids = list(DocumentStore.open(store.part("documents")).ids)
-    expected = brute_force(query_vectors(row, QUERIES), build.vectors_of(store, name), ids)
+    expected = brute_force(query_vectors(row, QUERIES), contents.vectors_of(store, name), ids)
     found = open_retriever(toy_index, "dense", variant=name).search(QUERIES, k)
     assert_same(found, [ranking[:k] for ranking in expected])
 
@@ -88,7 +88,7 @@ def test_a_query_gets_the_template_of_queries(tmp_path, write_corpus, tiny):
     (plain,) = tiny("mean-causal")
     filled, bare = (query_vectors(one.to_row(), QUERIES) for one in (variant, plain))
     assert np.abs(filled - bare).max() > 0.01
-    expected = brute_force(filled, build.vectors_of(store, "mean-causal"), ids)
+    expected = brute_force(filled, contents.vectors_of(store, "mean-causal"), ids)
     assert_same(open_retriever(tmp_path, "dense").search(QUERIES, 8), expected)
 
 
@@ -268,7 +268,7 @@ class TestErrors:
                 open_retriever(tmp_path, mode)
             assert str(caught.value) == (
                 f"{tmp_path} holds no vectors, only BM25; search with --mode bm25, or add vectors "
-                "with: searchkit index ... --variant mean-causal"
+                "with: searchkit index ... --variant tuned"
             )
 
     def test_bm25_is_no_search_of_vectors(self, toy_index):
@@ -340,12 +340,12 @@ def test_a_base_that_changed_under_the_index_is_an_error_and_never_a_ranking(
 
 def test_building_again_with_the_changed_base_mends_the_index(own_base, write_corpus, tiny):
     folder, path = own_base
-    before = np.array(build.vectors_of(Store.open(path), "mean-causal"))
+    before = np.array(contents.vectors_of(Store.open(path), "mean-causal"))
     other_weights(folder)
     plan = Plan(variants=tiny("mean-causal", base=str(folder)), dtype="float32")
     build_index(path, write_corpus(), plan)
     assert open_retriever(path, "dense").search(["ferry"])[0]
-    assert not np.array_equal(before, build.vectors_of(Store.open(path), "mean-causal"))
+    assert not np.array_equal(before, contents.vectors_of(Store.open(path), "mean-causal"))
 
 
 def test_a_base_that_is_gone_is_named(own_base):

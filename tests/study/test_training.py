@@ -8,7 +8,7 @@ import pytest
 
 from searchkit.encode.reference import ReferenceEmbedder
 from searchkit.errors import BadInput
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 from searchkit.study import training
 from searchkit.study.file import read
 

@@ -518,7 +518,7 @@ class TestComparing:
             await driver.press("escape", "s")
             assert driver.status == (
                 "this index is searched by words alone; add vectors to compare with: searchkit "
-                "index ... --variant mean-causal"
+                "index ... --variant tuned"
             )
             assert [one.region for one in driver.view.reading.children] == regions
             assert not driver.view.comparison.two

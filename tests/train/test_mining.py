@@ -14,7 +14,7 @@ from searchkit.encode import blocks, loading
 from searchkit.encode.variant import parse
 from searchkit.errors import BadInput
 from searchkit.records import Pair
-from searchkit.search.build import Watcher
+from searchkit.search.watcher import Watcher
 from searchkit.train import mining
 from searchkit.train.mining import Reason, Settings, mine
 from searchkit.train.pairs import comparable, read

@@ -17,9 +17,10 @@ from searchkit.index.documents import DocumentStore
 from searchkit.index.text import bm25
 from searchkit.index.vector import Vectors
 from searchkit.records import Document
-from searchkit.search import build
-from searchkit.search.build import Plan, Watcher
+from searchkit.search import build, contents
+from searchkit.search.build import Plan
 from searchkit.search.retrieve import Dense, Lexical, Ranker, open_encoders
+from searchkit.search.watcher import Watcher
 
 ITEM = "query"
 MEASURES = measures.DEFAULT
@@ -92,7 +93,7 @@ def rank(
         ranked.facts[name] = asdict(parameters)
     texts = [query.text for query in collection.queries]
     names = _encoders(plan)
-    known = build.encoders(store)
+    known = contents.encoders(store)
     opened = open_encoders(store, names, device=plan.device, memories=plan.memories)
     for encoder in opened:
         # One forward pass over the queries for all rankings that need it.
@@ -100,15 +101,15 @@ def rank(
         if encoded.truncated and watcher:
             watcher.say(f"{encoded.truncated} queries have over {encoder.max_tokens} tokens: cut")
         for name, vectors in encoded.vectors.items():
-            exact = Dense(build.open_vector_index(store, name), _already(vectors), ids)
+            exact = Dense(contents.open_vector_index(store, name), _already(vectors), ids)
             ranked.runs[name] = _run(exact, collection, depth)
             ranked.facts[name] = {**known[name], "tokens_per_s": encoder.tokens_per_s}
             for kind in plan.vector_indexes:
-                if kind != build.EXACT:
-                    index_of_kind = build.open_vector_index(store, name, kind)
+                if kind != contents.EXACT:
+                    index_of_kind = contents.open_vector_index(store, name, kind)
                     approximate = Dense(index_of_kind, _already(vectors), ids)
                     # Searched apart: an index that is asked for more finds more of the first ten.
-                    top = _run(approximate, collection, build.RECALL_CUTOFF)
+                    top = _run(approximate, collection, contents.RECALL_CUTOFF)
                     run = _run(approximate, collection, depth)
                     ranked.losses.append(
                         _loss(collection, name, kind, top, run, ranked.runs[name], measured)
@@ -188,7 +189,7 @@ def _loss(
 ) -> IndexLoss:
     shares = []
     for query_id, ranking in exact.items():
-        wanted = {hit.doc_id for hit in ranking[: build.RECALL_CUTOFF]}
+        wanted = {hit.doc_id for hit in ranking[: contents.RECALL_CUTOFF]}
         shares.append(len(wanted & {hit.doc_id for hit in top[query_id]}) / len(wanted))
     scores = [measures.score(one, collection.judgements, measured) for one in (run, exact)]
     differences = {

@@ -15,10 +15,10 @@ from searchkit import catalog
 from searchkit.errors import BadInput, SearchkitError
 from searchkit.index.live.generation import VECTOR_INDEXES, Generation, encoded_part
 from searchkit.index.store import Draft, Store, part_of
-from searchkit.search import build
-from searchkit.search.build import Done, Watcher
+from searchkit.search import build, contents
 from searchkit.search.live import compaction
 from searchkit.search.live.plan import Plan, Report
+from searchkit.search.watcher import Done, Watcher
 
 if TYPE_CHECKING:
     from searchkit.encode.embedder import TextEncoder
@@ -190,7 +190,7 @@ def index_vectors(store: Store, draft: Draft, kinds: Sequence[str], watcher: Wat
         for name, coverage in generation.encoders().items()
         for number in coverage.segments
         for kind in kinds
-        if kind != build.EXACT
+        if kind != contents.EXACT
         and generation.segments[number] >= INDEXED_ROWS
         and encoded_part(kind, name, number) not in store.names()
     ]
@@ -201,7 +201,7 @@ def index_vectors(store: Store, draft: Draft, kinds: Sequence[str], watcher: Wat
         watcher.begin(f"building {what}", 0)
         index = catalog.load(VECTOR_INDEXES, kind).build(vectors)
         recall = round(build.measure_recall(index, vectors), 4)
-        facts = {"kind": kind, "of": name, "segment": number, build.RECALL: recall}
+        facts = {"kind": kind, "of": name, "segment": number, contents.RECALL: recall}
         index.save(draft.add(encoded_part(kind, name, number), facts))
         draft.commit()
         watcher.done(Done(what, False, facts))

@@ -21,14 +21,14 @@ from searchkit.index.live.generation import Generation, encoded_part
 from searchkit.index.live.query import NONE, Filters, Match, Query
 from searchkit.index.vector import Vectors
 from searchkit.records import Hit
-from searchkit.search import build
+from searchkit.search import contents
 from searchkit.search.live import passages
 from searchkit.search.live.nearest import Encoded, Mask, Nearest, Row
 from searchkit.search.live.passages import Listed, Passage
 from searchkit.search.retrieve import FUSIONS
 
 WORDS = "bm25"  # what the list of what words find is called
-EXACT = build.EXACT
+EXACT = contents.EXACT
 
 _REMEMBERED = 16  # sets of filters whose documents are known, and of words whose chunks are
 

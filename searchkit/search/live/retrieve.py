@@ -422,7 +422,7 @@ def _chosen(
     if not there:
         raise UnknownName(
             f"{path} holds no vectors, only BM25; search with --mode bm25, or add vectors with: "
-            "searchkit index ... --variant mean-causal"
+            "searchkit index ... --variant tuned"
         )
     if variant is None and len(there) > 1:
         raise BadInput(f"{path} holds vectors of {', '.join(there)}; choose with --variant")

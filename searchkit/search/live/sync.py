@@ -20,13 +20,13 @@ from searchkit.errors import BadInput, SearchkitError
 from searchkit.index.live.catalogue import Root
 from searchkit.index.live.generation import CATALOGUE, KIND, VECTOR_INDEXES, Generation
 from searchkit.index.store import Draft, Store
-from searchkit.search.build import Done, Watcher
 from searchkit.search.live import compaction, counting, encoding
 from searchkit.search.live.batch import Batch, KnownRows
 from searchkit.search.live.encoding import OpenEncoders, Wanted
 from searchkit.search.live.intake import BINARY, Intake, Taken, doc_id_of
 from searchkit.search.live.plan import FileOutcome, Plan, Reading, Report, What
 from searchkit.search.live.survey import Survey, cost_of_cutting, scopes_of, survey
+from searchkit.search.watcher import Done, Watcher
 
 __all__ = ["FileOutcome", "Plan", "Report", "sync"]
 

@@ -16,10 +16,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from searchkit.search.build import Watcher
 from searchkit.search.live import upkeep
 from searchkit.search.live.nearest import Encoded, Nearest
 from searchkit.search.live.sync import Plan, sync
+from searchkit.search.watcher import Watcher
 
 WORDS = ["ferry", "sheep", "radio", "tide", "lamp", "autoclave"]
 NAMES = ["a.txt", "b.md", "sub/c.txt", "sub/deep/d.txt", "e f#1.txt"]
