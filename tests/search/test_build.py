@@ -67,7 +67,7 @@ def snapshot(path):
     }
 
 
-def contents(path):
+def files_of(path):
     return {name: content for name, (content, _, _) in snapshot(path).items()}
 
 
@@ -158,8 +158,8 @@ def test_two_builds_from_scratch_are_equal_byte_for_byte(tmp_path, write_corpus,
     variants = tiny("mean-causal", "eos_last-bidirectional", max_tokens=12)
     for name in ("one", "two"):
         build_index(tmp_path / name, corpus, plan(variants, vector_indexes=KINDS))
-    one = contents(tmp_path / "one")
-    assert one == contents(tmp_path / "two")
+    one = files_of(tmp_path / "one")
+    assert one == files_of(tmp_path / "two")
     assert len(one) > 20
     assert [name for name in one if name.startswith("staging")] == []
 
@@ -172,7 +172,7 @@ def test_variants_built_in_turn_give_the_index_of_variants_built_at_once(
     build_index(tmp_path / "one", corpus, plan(tiny(*names)))
     for name in reversed(names):
         build_index(tmp_path / "two", corpus, plan(tiny(name)))
-    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    one, two = files_of(tmp_path / "one"), files_of(tmp_path / "two")
     # Its proof names the variants it was made with, so the facts may differ, and only they.
     del one["manifest.json"], two["manifest.json"]
     assert one == two
@@ -181,14 +181,14 @@ def test_variants_built_in_turn_give_the_index_of_variants_built_at_once(
 def test_another_corpus_is_refused_and_the_index_stays(tmp_path, write_corpus, tiny):
     corpus, other = write_corpus(), write_corpus([("x", "", "Another corpus.")], name="other")
     build_index(tmp_path, corpus, plan(tiny("mean-causal")))
-    before = contents(tmp_path)
+    before = files_of(tmp_path)
     with pytest.raises(BadInput) as caught:
         build_index(tmp_path, other, plan(tiny("mean-causal")))
     assert str(caught.value) == (
         f"{tmp_path} holds the corpus toy ({corpus.fingerprint[:12]}), not other "
         f"({other.fingerprint[:12]}); choose another --name, or replace it with --replace"
     )
-    assert contents(tmp_path) == before
+    assert files_of(tmp_path) == before
 
 
 def test_another_corpus_takes_the_place_of_the_first_if_it_may(tmp_path, write_corpus, tiny):
@@ -196,7 +196,7 @@ def test_another_corpus_takes_the_place_of_the_first_if_it_may(tmp_path, write_c
     build_index(tmp_path / "one", write_corpus(), plan(tiny("mean-causal", "eos_last-causal")))
     build_index(tmp_path / "one", other, plan(tiny("mean-causal"), replace=True))
     build_index(tmp_path / "two", other, plan(tiny("mean-causal")))
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")  # not a trace of the first
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")  # not a trace of the first
 
 
 def test_replacing_a_corpus_by_itself_keeps_everything(tmp_path, write_corpus, tiny):
@@ -303,7 +303,7 @@ def test_a_vector_index_can_be_added_later(tmp_path, write_corpus, tiny, kind):
         "recall@10": contents.recall_of(store, "mean-causal", kind),
     }
     build_index(tmp_path / "two", corpus, plan(variants, vector_indexes=[kind]))
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
 def test_a_vector_index_that_was_not_built_is_named_beside_those_that_were(large, toy_index):
@@ -350,7 +350,7 @@ def test_two_encoders_of_one_name_are_refused_before_anything_is_made(
 def test_naming_a_variant_twice_is_naming_it_once(tmp_path, write_corpus, tiny):
     build_index(tmp_path / "one", write_corpus(), plan(tiny("mean-causal", "mean-causal")))
     build_index(tmp_path / "two", write_corpus(), plan(tiny("mean-causal")))
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
 
 
 @pytest.fixture
@@ -384,7 +384,7 @@ def test_a_variant_that_breaks_its_promise_is_not_indexed(tmp_path, write_corpus
     build_index(path, corpus, plan([good]), log)
     assert log.built == []
     build_index(tmp_path / "other", corpus, plan([good]))
-    assert contents(path) == contents(tmp_path / "other")  # nothing of the bad one is left
+    assert files_of(path) == files_of(tmp_path / "other")  # nothing of the bad one is left
 
 
 def test_other_arithmetic_is_used_when_it_is_asked_for(tmp_path, write_corpus, tiny):
@@ -427,7 +427,7 @@ def test_building_again_mends_what_was_damaged(
 ):
     path = tmp_path / "toy"
     shutil.copytree(toy_index, path)
-    whole = contents(path)
+    whole = files_of(path)
     file = next(file for file in Store.open(path).part(part).iterdir() if file.stat().st_size > 9)
     if damage == "missing":
         file.unlink()
@@ -438,7 +438,7 @@ def test_building_again_mends_what_was_damaged(
     log = Log()
     asked = plan(tiny("mean-causal", "eos_last-bidirectional"), vector_indexes=["hnsw"])
     build_index(path, write_corpus(), asked, log)
-    assert {name: content for name, content in contents(path).items() if name in whole} | {
+    assert {name: content for name, content in files_of(path).items() if name in whole} | {
         "manifest.json": whole["manifest.json"]
     } == whole
     assert f"{file}" in log.said[0] and log.said[0].endswith("; it is built again")
