@@ -88,7 +88,8 @@ class Retriever:
     Args:
         store: the index.
         mode: "dense", "bm25", or "hybrid" for both fused.
-        variant: whose vectors to search; may be left out where the index holds one encoder's only.
+        variant: whose vectors to search; may be left out where the index holds one encoder's only,
+            or those of one that was trained.
         vector_index: a choice of index/vector that was built; exact search by default.
         device: where to compute; the best there is by default.
         say: told in a line what the user should know of a search.
@@ -286,14 +287,16 @@ def query_encoder(
 
 
 def _choose_encoder(store: Store, name: str | None) -> str:
-    there = list(contents.encoders(store))
+    there = contents.encoders(store)
     if not there:
         raise UnknownName(
             f"{store.path} holds no vectors, only BM25; search with --mode bm25, or add vectors "
             "with: searchkit index ... --variant tuned"
         )
-    if name is None and len(there) == 1:
-        return there[0]
+    trained = [one for one, facts in there.items() if is_trained(facts)]
+    for meant in (list(there), trained):
+        if name is None and len(meant) == 1:
+            return meant[0]
     if name is None:
         raise BadInput(f"{store.path} holds vectors of {', '.join(there)}; choose with --variant")
     if name not in there:

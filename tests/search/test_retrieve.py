@@ -197,6 +197,18 @@ class TestMode:
         retriever = open_retriever(copy, variant="mine")
         assert (retriever.mode, retriever.variant) == ("hybrid", "mine")
 
+    def test_of_several_the_one_that_was_trained_is_meant(self, copy):
+        with_trained(copy)
+        retriever = open_retriever(copy)
+        assert (retriever.mode, retriever.variant) == ("hybrid", "mine")
+        assert open_retriever(copy, "dense").variant == "mine"
+
+    def test_of_two_that_were_trained_one_has_to_be_named(self, copy):
+        with_trained(copy)
+        with_reference(copy)
+        with pytest.raises(BadInput, match="choose with --variant"):
+            open_retriever(copy)
+
     def test_depends_on_the_vectors_that_are_named(self, copy):
         with_reference(copy)
         assert open_retriever(copy, variant="mean-causal").mode == "dense"
