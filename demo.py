@@ -48,7 +48,7 @@ STEPS = [
     ),
     (
         "What is found there can be opened at its line",
-        "search 'what happens to a file that was deleted' -i docs -k 2",
+        "search 'training with batches larger than memory' -i docs -k 2",
     ),
 ]
 
