@@ -29,7 +29,7 @@ _COMMANDS = {
     "compact": ("upkeep", "compact"),
     "view": ("view", "run"),
 }
-_GROUPS = ("models", "variants", "study")
+_ALL = (*_COMMANDS, "models", "variants", "study")  # the last three are groups of commands
 # Commands whose work is kept as it is done, and is not done again when they are run once more.
 _GO_ON = frozenset({"index", "eval", "train", "study", "watch"})
 
@@ -74,7 +74,7 @@ def _options(
     raise typer.Exit(2)
 
 
-def application(names: Sequence[str] = (*_COMMANDS, *_GROUPS)) -> typer.Typer:
+def application(names: Sequence[str] = _ALL) -> typer.Typer:
     """The command line with some of its commands, all by default; no other module is loaded."""
     app = typer.Typer(
         name="searchkit",
@@ -119,8 +119,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     typed = sys.argv[1:] if arguments is None else arguments
     # A search need not wait for the options of all others to be put together.
-    named = typed[:1] if typed and typed[0] in (*_COMMANDS, *_GROUPS) else (*_COMMANDS, *_GROUPS)
-    app = application(named)
+    app = application(typed[:1] if typed and typed[0] in _ALL else _ALL)
     try:
         # What was typed goes on record with what it found.
         app(typed, standalone_mode=True, prog_name="searchkit", obj=tuple(typed))

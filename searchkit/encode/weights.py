@@ -7,6 +7,7 @@ pooling.safetensors         the pooling's weights; absent where it has none
 """
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,6 +166,8 @@ def write(
 def pack(source: Weights, folder: Path, *, max_tokens: int | None = None) -> None:
     """Copy trained weights as others need them: no checkpoints, no history; named by the folder.
 
+    The copy is whole or not there.
+
     Args:
         source: what to copy.
         folder: made if need be.
@@ -175,14 +178,22 @@ def pack(source: Weights, folder: Path, *, max_tokens: int | None = None) -> Non
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} is there already; name a folder that is not")
-    folder.mkdir(parents=True, exist_ok=True)
     manifest = json.loads((source.folder / MANIFEST).read_text("utf-8"))
-    for name in manifest["files"]:
-        shutil.copyfile(source.folder / name, folder / name)
     row = {**manifest["variant"], "label": folder.resolve().name}
     if max_tokens is not None:
         row["max_tokens"] = max_tokens
-    files.write_text(folder / MANIFEST, json.dumps({**manifest, "variant": row}, indent=1) + "\n")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    staging.mkdir()
+    try:
+        for name in manifest["files"]:
+            shutil.copyfile(source.folder / name, staging / name)
+        text = json.dumps({**manifest, "variant": row}, indent=1)
+        (staging / MANIFEST).write_text(f"{text}\n", encoding="utf-8")
+        files.sync_tree(staging)
+        staging.replace(folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _folder(name: str) -> Path:

@@ -248,6 +248,13 @@ class TestPack:
         assert names == ["adapter_config.json", "adapter_model.safetensors", "variant.json"]
         assert parse(str(copied.folder)).name == "given"
 
+    def test_a_copy_that_fails_leaves_nothing(self, mine, tmp_path):
+        found = weights.resolve(str(mine))
+        (mine / "adapter_model.safetensors").unlink()
+        with pytest.raises(FileNotFoundError):
+            weights.pack(found, tmp_path / "out" / "given")
+        assert list((tmp_path / "out").iterdir()) == []
+
     def test_texts_are_cut_where_training_did(self, searchkit, mine, tmp_path):
         assert searchkit("variants", "pack", mine, tmp_path / "given").code == 0
         assert weights.resolve(str(tmp_path / "given")).row["max_tokens"] == 24

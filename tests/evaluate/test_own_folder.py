@@ -258,18 +258,24 @@ class TestOtherCorpora:
         assert list(sets_of(suite)) == ["few-judged"]
 
 
-def test_only_what_was_changed_for_a_query_and_queries_are_encoded(index, base, computed):
-    suite, _ = suite_of(index)
-    before = {joined(document) for document in open_corpus(HANDBOOK).documents()}
+def tokens_of_new(suite, documents, base):
+    """How many tokens the texts of a suite have that are none of some documents; each text once."""
+    before = {joined(document) for document in documents}
     texts = set()
     for made in sets_of(suite).values():
         texts |= {joined(document) for document in made.documents()} - before
         texts |= {query.text for query in made.queries}
-    runner.evaluate(suite)
     tokenizer = Tokenizer.from_file(f"{base}/tokenizer.json")
     ids = (tokenizer.encode(text).ids for text in texts)
     distinct = {(*one[: MOST - 1], one[-1]) if len(one) > MOST else tuple(one) for one in ids}
-    assert sum(computed) == sum(map(len, distinct)) > 0
+    return sum(map(len, distinct))
+
+
+def test_only_what_was_changed_for_a_query_and_queries_are_encoded(index, base, computed):
+    suite, _ = suite_of(index)
+    runner.evaluate(suite)
+    new = tokens_of_new(suite, open_corpus(HANDBOOK).documents(), base)
+    assert sum(computed) == new > 0
 
 
 # The answer
@@ -516,15 +522,9 @@ class TestFolder:
         self, folder_index, base, computed
     ):
         suite, _ = suite_of(folder_index)
-        before = {joined(one) for one in Passages(Generation.open(folder_index))}
-        (made,) = sets_of(suite).values()
-        texts = {joined(document) for document in made.documents()} - before
-        texts |= {query.text for query in made.queries}
         runner.evaluate(suite)
-        tokenizer = Tokenizer.from_file(f"{base}/tokenizer.json")
-        ids = (tokenizer.encode(text).ids for text in texts)
-        distinct = {(*one[: MOST - 1], one[-1]) if len(one) > MOST else tuple(one) for one in ids}
-        assert sum(computed) == sum(map(len, distinct)) > 0
+        new = tokens_of_new(suite, Passages(Generation.open(folder_index)), base)
+        assert sum(computed) == new > 0
 
     def test_what_was_judged_is_ranked_as_the_folder_is_searched(self, folder_index):
         searcher = open_searcher(folder_index)
