@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="where the folders are")
     parser.add_argument("--minilm", type=Path, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("--variant", action="append", help="encode with it, too; repeatable")
+    parser.add_argument("--folder", action="append", choices=MEASURES, help="of the three; all")
     parser.add_argument("--max-tokens", type=int, help="of the variants")
     parser.add_argument("--fusion", default="rrf")
     given = parser.parse_args()
@@ -54,10 +55,10 @@ def main() -> None:
         hybrid = {"mode": "hybrid", "variant": name, "fusion": given.fusion}
         systems.append((f"hybrid({name})", hybrid))
     with tempfile.TemporaryDirectory() as temporary:
-        for name, measure in MEASURES.items():
+        for name in given.folder or MEASURES:
             folder = unpacked(given.data / name, Path(temporary) / name)
             searcher = indexed(folder, Path(temporary) / f"{name}-index", plan)
-            measure(given.data, searcher, systems)
+            MEASURES[name](given.data, searcher, systems)
 
 
 def unpacked(source: Path, folder: Path) -> Path:
