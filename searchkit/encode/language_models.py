@@ -31,6 +31,7 @@ from searchkit.errors import BadInput, CorruptFile, SearchkitError, UnknownName
 DEFAULT = "smollm2-135m"
 
 # What a library writes into config.json without changing a single vector.
+_STAMP = "searchkit.json"  # only folders that were converted here have one
 _VOLATILE = ("transformers_version", "_name_or_path", "_model_name_or_path", "dtype", "torch_dtype")
 
 
@@ -86,7 +87,7 @@ def is_here(name: str) -> bool:
 
 def others_here() -> list[str]:
     """Models in `places.models()` beyond the known ones: hub ids and converted files."""
-    folders = sorted(path.parent.name for path in places.models().glob("*/searchkit.json"))
+    folders = sorted(path.parent.name for path in places.models().glob(f"*/{_STAMP}"))
     return [name.replace("--", "/") for name in folders if name not in known()]
 
 
@@ -193,9 +194,17 @@ def hash_of(folder: Path) -> str:
     Raises:
         BadInput: a file is missing or not JSON.
     """
+    return _hash_of(folder, tuple((path.name, *_stamp(path)) for path in _that_matter(folder)))
+
+
+def _that_matter(folder: Path) -> list[Path]:
+    """The files of a model folder that can change a vector, in order; and a few more."""
     listed = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")])
-    stats = [(path.name, *_stamp(path)) for path in listed if path.name != "searchkit.json"]
-    return _hash_of(folder, tuple(stats))
+    return [path for path in listed if path.name != _STAMP]
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {path.name: files.blake3_of(path) for path in _that_matter(folder)}
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -206,6 +215,9 @@ def _stamp(path: Path) -> tuple[int, int]:
 @lru_cache(maxsize=16)
 def _hash_of(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
     # A process asks several times; the weights of a large model take seconds to read.
+    noted = _noted(folder)
+    if "files" in noted and noted["files"] == _hashes(folder):
+        return str(noted["hash"])  # and nothing was parsed: a tokenizer is megabytes of JSON
     hasher = blake3(max_threads=blake3.AUTO)
     for path in sorted(folder.glob("*.safetensors")):
         hasher.update_mmap(path)
@@ -215,6 +227,13 @@ def _hash_of(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
     for part in (_read_json(folder / "tokenizer.json"), config, eos):
         hasher.update(json.dumps(part, sort_keys=True).encode())
     return hasher.hexdigest()
+
+
+def _noted(folder: Path) -> dict[str, Any]:
+    """What the conversion noted of its files: `hash`, and `files`, the BLAKE3 hash of each."""
+    path = folder / _STAMP
+    noted = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def _read_json(path: Path) -> Any:
@@ -233,14 +252,13 @@ def _open(name: str, folder: Path) -> BaseModel:
             f"save_pretrained() has them "
             "(weights as pickles are not read)"
         )
-    stamp = folder / "searchkit.json"  # only folders that were converted here have one
     try:
         digest = hash_of(folder)
         _check_weights(folder)
-        expected = json.loads(stamp.read_text("utf-8"))["hash"] if stamp.is_file() else digest
+        expected = str(_noted(folder).get("hash")) if _whole(folder) else digest
         changed = f"hash {digest[:12]}, was {expected[:12]}" if digest != expected else ""
     except (BadInput, ValueError) as error:
-        if not stamp.is_file():
+        if not _whole(folder):
             raise
         changed = str(error)
     if changed:
@@ -275,7 +293,7 @@ def _cached(name: str) -> Path:
 
 
 def _whole(folder: Path) -> bool:
-    return (folder / "searchkit.json").is_file()
+    return (folder / _STAMP).is_file()
 
 
 def _download(row: KnownModel, scratch: Path) -> Path:
@@ -400,7 +418,8 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     try:
         yield target
         target.chmod(0o755)
-        files.write_text(target / "searchkit.json", json.dumps({"hash": hash_of(target)}) + "\n")
+        noted = {"hash": hash_of(target), "files": _hashes(target)}
+        files.write_text(target / _STAMP, json.dumps(noted) + "\n")
         files.sync_tree(target)
         if folder.exists() and not _whole(folder):
             shutil.rmtree(folder)

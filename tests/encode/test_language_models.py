@@ -361,6 +361,17 @@ def test_a_changed_file_of_a_converted_model_is_found(tiny_gguf, converted, harm
     assert message.endswith("delete that folder and the file is converted anew")
 
 
+def test_the_hash_that_was_noted_is_the_one_that_the_files_give(tiny_gguf, converted):
+    whole = resolve(str(tiny_gguf))
+    noted = json.loads((converted / "searchkit.json").read_text())
+    assert noted["hash"] == whole.hash
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(noted["files"])
+    # As an earlier version wrote it.
+    (converted / "searchkit.json").write_text(json.dumps({"hash": whole.hash}))
+    os.utime(converted / "config.json", (0, 0))
+    assert resolve(str(tiny_gguf)) == whole
+
+
 @pytest.mark.parametrize("left", ["nothing", "a half"])
 def test_what_is_not_whole_is_converted_anew(tiny_gguf, converted, left):
     whole = resolve(str(tiny_gguf))

@@ -152,15 +152,11 @@ class Lists:
             search.narrow(self._rows_with(wanted))
             count *= 2
 
-    def encoded(self, name: str, kind: str | None) -> list[Encoded]:
-        """The segments that an encoder has encoded, each with its vector index if it has one.
-
-        Args:
-            name: of the encoder.
-            kind: a vector index; "flat" for none; None for the one that covers most.
+    def vector_index(self, name: str, kind: str | None) -> str:
+        """The vector index to search; by default the one that covers most.
 
         Raises:
-            UnknownName: that vector index was not built for it.
+            UnknownName: the one asked for was not built for this encoder.
         """
         generation = self.generation
         built = generation.kinds(name)
@@ -169,9 +165,16 @@ class Lists:
                 f"{generation.store.path} has no vector index {kind!r} over {name}; there are: "
                 f"{', '.join([EXACT, *built])}; build one with: searchkit index ... --vector-index"
             )
-        if kind is None:
-            kind = max(built, key=lambda one: self._rows_under(one, name), default=EXACT)
-        found = []
+        return kind or max(built, key=lambda one: self._rows_under(one, name), default=EXACT)
+
+    def encoded(self, name: str, kind: str) -> list[Encoded]:
+        """The segments that an encoder has encoded, each with its vector index if it has one.
+
+        Args:
+            name: of the encoder.
+            kind: a vector index; "flat" for none.
+        """
+        generation, found = self.generation, []
         for segment in generation.encoders()[name].segments:
             vectors = generation.vectors(name, segment)
             assert vectors is not None  # `segments` are those that have some

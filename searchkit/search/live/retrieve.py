@@ -8,6 +8,7 @@ several: a view can show what words find at once, and add the rest when it is th
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -280,20 +281,24 @@ class Searcher:
         vector_index: str | None,
         **how: Any,
     ) -> Ranking:
-        encoded = lists.encoded(name, vector_index)
+        kind = lists.vector_index(name, vector_index)
         there = len(lists.generation.segments)
-        if there and not encoded:
+        covered = len(lists.generation.encoders()[name].segments)
+        if there and not covered:
             raise _NoVectors(
                 f"{self.path} holds no vectors of {name} yet; run: searchkit index --name "
                 f"{self.path.name}"
             )
-        if missing := there - len(encoded):
+        if missing := there - covered:
             self._tell(
                 f"{missing} of {there} segments are not encoded by {name} yet; run searchkit index"
             )
-        if not encoded:  # nor is there anything to find
+        if not covered:  # nor is there anything to find
             return Ranking(name, (), asked, how["per_document"], lists)
-        return lists.nearest(name, asked, self._vector(lists, name, asked.text), encoded, k, **how)
+        with ThreadPoolExecutor(1) as beside:  # the first time, both take long: files and a model
+            opening = beside.submit(lists.encoded, name, kind)
+            vector = self._vector(lists, name, asked.text)
+            return lists.nearest(name, asked, vector, opening.result(), k, **how)
 
     def _tell(self, line: str) -> None:
         """Say a line, once."""

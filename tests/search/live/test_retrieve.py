@@ -459,7 +459,7 @@ def test_a_narrow_filter_fills_k_with_the_nearest_that_live(
     )
     lists = Lists(Generation.open(path))
     with pytest.MonkeyPatch.context() as patch:
-        encoded = lists.encoded("few", None)
+        encoded = lists.encoded("few", lists.vector_index("few", None))
         if indexed:
             patch.setattr(nearest, "_FEW_ROWS", 1)
             encoded = [
@@ -524,7 +524,7 @@ class TestFewDocuments:
             "few",
             queries.parse("anything"),
             np.array([1, 0], np.float32),
-            lists.encoded("few", None),
+            lists.encoded("few", lists.vector_index("few", None)),
             100,
             per_document=True,
             filters=queries.NONE,
