@@ -114,8 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: those of the process by default.
 
     Returns:
-        0 when done, 1 after a `SearchkitError`, 2 for a usage error, 130 when interrupted, 141 when
-        nobody reads standard output any more.
+        0 when done, 1 after a `SearchkitError` or where the system refuses, 2 for a usage error,
+        130 when interrupted, 141 when nobody reads standard output any more.
     """
     typed = sys.argv[1:] if arguments is None else arguments
     # A search need not wait for the options of all others to be put together.
@@ -125,6 +125,10 @@ def main(arguments: list[str] | None = None) -> int:
         app(typed, standalone_mode=True, prog_name="searchkit", obj=tuple(typed))
     except SearchkitError as error:
         say(f"searchkit: {error}")
+        return 1
+    except OSError as error:  # a folder that is read-only, a disk that is full
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"searchkit: {where}{error.strerror or error}")
         return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)

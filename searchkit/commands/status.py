@@ -1,5 +1,7 @@
 """searchkit status: what there is."""
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +12,7 @@ from searchkit.commands._streams import say
 from searchkit.errors import BadInput, SearchkitError
 
 if TYPE_CHECKING:
+    from searchkit.index.live.generation import Generation
     from searchkit.index.store import Store
 
 _REASONS_SHOWN = 20
@@ -57,7 +60,7 @@ def run(
         return
     store = Store.open(options.index_path(index))
     if store.corpus.get("kind") == "folder":
-        _show_folder(store, files)
+        _show_folder(store.path, files)
         return
     if files:
         raise BadInput(f"{store.path} is of a corpus, which has no files; leave out --files")
@@ -92,47 +95,59 @@ def _size(store: "Store") -> str:
     return f"{store.facts('catalogue')['documents']:,}"
 
 
-def _show_folder(store: "Store", files: bool) -> None:
+def _show_folder(path: Path, files: bool) -> None:
     """What became of the files of a folder, and what of their chunks is encoded."""
-    from collections import Counter
-
     from searchkit.commands._terminal import results, table
-    from searchkit.index.live.generation import Generation
+    from searchkit.index.live.generation import open_newest
 
-    generation = Generation(store)
-    catalogue = generation.catalogue
-    if files:
-        for file in catalogue.files():
-            reason = f"  {file.reason}" if file.reason else ""
-            results.tell(f"{file.state:<9}  {file.path}{reason}")
-        return
+    lines, coverage = open_newest(path, _files if files else _summary)
+    for line in lines:
+        results.tell(line)
+    if coverage:
+        shown = table("variant", "dimension", "encoded", "made by", "vector indexes")
+        for row in coverage:
+            shown.add_row(*row)
+        results.print(shown)
+
+
+_Told = tuple[list[str], list[tuple[str, ...]]]  # lines, and the rows of the table of encoders
+
+
+def _files(generation: "Generation") -> _Told:
+    told = [
+        f"{file.state:<9}  {file.path}{f'  {file.reason}' if file.reason else ''}"
+        for file in generation.catalogue.files()
+    ]
+    return told, []
+
+
+def _summary(generation: "Generation") -> _Told:
+    """See `run`; a commit in between begins it anew, so that nothing was printed yet."""
+    store, catalogue = generation.store, generation.catalogue
     for part in store.names():
         store.part(part)  # raises where a file is not what was written
-    results.tell(
+    told = [
         f"{store.path}: {catalogue.number_of_documents():,} documents in "
         f"{catalogue.number_of_chunks():,} chunks; every file is whole"
-    )
-    for root in catalogue.roots():
-        results.tell(f"follows {root.path}")
+    ]
+    told += [f"follows {root.path}" for root in catalogue.roots()]
     counted = [f"{count:,} {state}" for state, count in catalogue.counts().items() if count]
-    results.tell(f"files: {', '.join(counted) or 'none'}")
+    told.append(f"files: {', '.join(counted) or 'none'}")
     for state in ("failed", "encrypted"):
         for file in catalogue.files(states=[state]):
-            reason = f": {file.reason}" if file.reason else ""
-            results.tell(f"  {state:<9}  {file.path}{reason}")
+            told.append(f"  {state:<9}  {file.path}{f': {file.reason}' if file.reason else ''}")
     ignored = Counter(file.reason for file in catalogue.files(states=["ignored"]))
-    for reason, count in ignored.most_common(_REASONS_SHOWN):
-        results.tell(f"  ignored    {count:,}: {reason}")
+    told += [f"  ignored    {n:,}: {reason}" for reason, n in ignored.most_common(_REASONS_SHOWN)]
     if len(ignored) > _REASONS_SHOWN:
-        results.print(f"  ignored    for {len(ignored) - _REASONS_SHOWN:,} more reasons: --files")
-    shown = table("variant", "dimension", "encoded", "made by", "vector indexes")
-    for name, coverage in generation.encoders().items():
-        shown.add_row(
+        told.append(f"  ignored    for {len(ignored) - _REASONS_SHOWN:,} more reasons: --files")
+    rows: list[tuple[str, ...]] = [
+        (
             name,
             str(coverage.facts["dimension"]),
             f"{coverage.rows:,} of {coverage.of:,}",
             f"{coverage.facts['engine']} {coverage.facts['dtype']}",
             ", ".join(["flat", *generation.kinds(name)]),
         )
-    if shown.row_count:
-        results.print(shown)
+        for name, coverage in generation.encoders().items()
+    ]
+    return told, rows

@@ -157,6 +157,19 @@ class Store:
         """
         return sum(file["bytes"] for file in self._part(name)["files"].values())
 
+    def folder(self, name: str) -> Path:
+        """The folder of a part, unchecked; another one if as much as a byte of it is another.
+
+        Raises:
+            UnknownName: there is no such part.
+        """
+        return self.path / self._part(name)["folder"]
+
+    def trust(self, before: "Store") -> None:
+        """Take parts that another store of this directory has checked as checked."""
+        there = {part["folder"] for part in self._manifest["parts"].values()}
+        self._checked |= before._checked & there
+
     def part(self, name: str, *, only: str | None = None) -> Path:
         """The folder of a part, after its files, and no others, were checked.
 
@@ -397,13 +410,15 @@ def _read(path: Path) -> _Manifest | None:
 
     Raises:
         CorruptFile: it is not what was written.
-        BadInput: a newer searchkit wrote it.
+        BadInput: it cannot be read, or a newer searchkit wrote it.
     """
     file = path / _MANIFEST
     try:
         content = file.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read ({error.strerror}); see who may read it") from error
     seal = _SEAL.search(content)
     if seal is None:
         raise CorruptFile(

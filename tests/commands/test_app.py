@@ -131,6 +131,13 @@ def test_a_bug_is_not_hidden_as_a_users_error(searchkit, monkeypatch):
         searchkit("search", "ferry", "-i", "toy")
 
 
+def test_what_the_system_refuses_is_one_line(refused, toy, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    home = tmp_path / "file" / "home"
+    monkeypatch.setenv("SEARCHKIT_HOME", str(home))
+    assert refused("index", toy) == f"{home}/indexes/toy: Not a directory"
+
+
 def test_results_are_on_stdout_and_the_rest_on_stderr(searchkit, toy, home):
     done = searchkit("index", toy)
     assert done.out == f"{home / 'indexes/toy'}\n"

@@ -1,7 +1,8 @@
 """One generation of a folder index: all its parts as one commit left them, open for reading.
 
 What a generation has opened it keeps, whatever writers do meanwhile; what it has not opened yet may
-have been replaced, and then says `Rebuilt`; `open_newest` tries again.
+have been replaced, and then says `Rebuilt`; `open_newest` tries again. Of the generation before it,
+it takes over what is open and did not change: a commit of one file leaves most of an index alone.
 """
 
 import sqlite3
@@ -57,6 +58,7 @@ class Generation:
 
     Args:
         store: open, and of a folder index.
+        before: another generation of the same index, which stays open.
 
     Raises:
         BadInput: the store holds a corpus.
@@ -64,16 +66,19 @@ class Generation:
         Rebuilt: the catalogue was replaced since the store was opened.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, before: "Generation | None" = None) -> None:
         if store.corpus.get("kind") != KIND or CATALOGUE not in store.names():
             raise BadInput(
                 f"{store.path} is not the index of a folder; make one with: searchkit index FOLDER"
             )
         self.store = store
+        self._kept: dict[Path, Any] = {}  # by folder, which is named after what is in it
+        if before is not None:
+            store.trust(before.store)
+            there = {store.folder(part) for part in store.names()}
+            kept = before._kept.copy()  # threads that search it may add to it
+            self._kept = {folder: of for folder, of in kept.items() if folder in there}
         self.catalogue = self._open(CATALOGUE, Catalogue.open)
-        self._segments: dict[int, Segment] = {}
-        self._vectors: dict[tuple[str, int], Vectors] = {}
-        self._indexes: dict[tuple[str, str, int], VectorIndex] = {}
 
     @classmethod
     def open(cls, path: Path) -> "Generation":
@@ -97,9 +102,7 @@ class Generation:
 
     def segment(self, number: int) -> Segment:
         """The texts of a segment."""
-        if number not in self._segments:
-            self._segments[number] = self._open(texts_part(number), Segment.open)
-        return self._segments[number]
+        return self._keep(texts_part(number), Segment.open)
 
     def row(self, chunk: ChunkRecord) -> Row:
         """The context and the text of a chunk."""
@@ -130,10 +133,7 @@ class Generation:
         part = encoded_part("vectors", name, segment)
         if part not in self.store.names():
             return None
-        if (name, segment) not in self._vectors:
-            vectors = self._open(part, lambda folder: map_array(folder / "vectors.npy"))
-            self._vectors[name, segment] = vectors
-        return self._vectors[name, segment]
+        return self._keep(part, lambda folder: map_array(folder / "vectors.npy"))
 
     def kinds(self, name: str) -> list[str]:
         """The vector indexes that were built over the vectors of an encoder, `flat` left out."""
@@ -146,18 +146,16 @@ class Generation:
         vectors = self.vectors(name, segment)
         if part not in self.store.names() or vectors is None:
             return None
-        if (kind, name, segment) not in self._indexes:
-            open_saved = catalog.load(VECTOR_INDEXES, kind).open_saved
-            opened = self._open(part, lambda folder: open_saved(folder, vectors))
-            self._indexes[kind, name, segment] = opened
-        return self._indexes[kind, name, segment]
+        open_saved: Callable[[Path, Vectors], VectorIndex]
+        open_saved = catalog.load(VECTOR_INDEXES, kind).open_saved
+        return self._keep(part, lambda folder: open_saved(folder, vectors))
 
-    @cached_property
+    @property
     def words(self) -> "WordIndex":
         """BM25 over the chunks."""
         from searchkit.index.live.words import WordIndex  # tantivy loads here
 
-        return self._open(WORDS, WordIndex.open)
+        return self._keep(WORDS, WordIndex.open)
 
     def is_newest(self) -> bool:
         """Whether nothing was committed since."""
@@ -166,6 +164,14 @@ class Generation:
     def close(self) -> None:
         """Let go of the catalogue; what is mapped goes with its last user."""
         self.catalogue.close()
+
+    def _keep(self, part: str, open_: Callable[[Path], Result]) -> Result:
+        """A part, opened once."""
+        folder = self.store.folder(part)
+        if folder not in self._kept:
+            self._kept[folder] = self._open(part, open_)
+        kept: Result = self._kept[folder]
+        return kept
 
     def _open(self, part: str, open_: Callable[[Path], Result]) -> Result:
         """Open a part; one that goes away after it was checked says so in many ways."""
@@ -190,19 +196,23 @@ def encoded_part(kind: str, name: str, segment: int) -> str:
     return f"{part_of(kind, name)}.{segment}"
 
 
-def open_newest(path: Path, open_: Callable[[Generation], Result]) -> Result:
+def open_newest(
+    path: Path, open_: Callable[[Generation], Result], before: Generation | None = None
+) -> Result:
     """Open something of the newest generation, again if a commit falls into it.
 
     Args:
         path: the directory of a folder index.
         open_: given a generation of it; what it returns is returned.
+        before: an earlier generation of it, some of which may still hold.
 
     Raises:
         CorruptFile: a file is damaged.
     """
     for attempt in range(_TRIES):
         try:
-            return open_(Generation(Store.open(path)))
+            before = Generation(Store.open(path), before)  # what it checked, the next need not
+            return open_(before)
         except Rebuilt:
             if attempt == _TRIES - 1:
                 raise
