@@ -77,6 +77,15 @@ def test_a_whole_index_has_no_faults(index, toy):
     assert is_whole(index, toy)
 
 
+def places(content):
+    """Offsets all over a file, its first and its last byte among them."""
+    return {*range(0, len(content), max(1, len(content) // 16)), len(content) - 1} - {-1}
+
+
+def flipped(content, offset):
+    return content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :]
+
+
 def test_every_file_that_is_cut_or_flipped_is_named_and_not_believed(index):
     store = Store.open(index.path)
     folders = {part: store.part(part) for part in store.names()}
@@ -84,12 +93,8 @@ def test_every_file_that_is_cut_or_flipped_is_named_and_not_believed(index):
     assert len(files) >= 18
     for part, path in files:
         content = path.read_bytes()
-        offsets = {0, len(content) // 3, len(content) - 1} if content else set()
-        versions = [content[:offset] for offset in offsets]
-        versions += [
-            content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :]
-            for offset in offsets
-        ]
+        versions = [content[:offset] for offset in places(content)]
+        versions += [flipped(content, offset) for offset in places(content)]
         for version in [*versions, content + b"\0", None]:
             path.unlink()
             if version is not None:
@@ -109,7 +114,9 @@ def test_every_file_that_is_cut_or_flipped_is_named_and_not_believed(index):
 def test_a_damaged_manifest_is_refused(index):
     manifest = index.path / "manifest.json"
     content = manifest.read_bytes()
-    for damage in (b"", content[:-1], content.replace(b"ferry", b"ferry") + b" ", content[100:]):
+    flips = [flipped(content, offset) for offset in places(content)]
+    cuts = [content[:offset] for offset in places(content)]
+    for damage in (*flips, *cuts, content + b" ", content[100:]):
         manifest.write_bytes(damage)
         for look in (upkeep.verify, upkeep.repair, upkeep.compact):
             with pytest.raises(CorruptFile, match=r"manifest\.json"):
