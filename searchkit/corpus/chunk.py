@@ -424,7 +424,7 @@ class _Chunker:
 
     def _is_within_grapheme(self, place: int) -> bool:
         """Whether a place beside white space or punctuation is within a grapheme."""
-        if self._text[place - 1].isascii() and self._text[place].isascii():
+        if self._text[place - 1 : place + 1].isascii():  # one of them where the text ends there
             return False
         return _WITHIN_GRAPHEME.match(self._text, place) is not None
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from searchkit.corpus.chunk import Span, context, spans
@@ -102,9 +102,11 @@ def tokens_in(starts, start, end):
 
 @pytest.mark.parametrize("token_starts", [words, quarters])
 @settings(deadline=None, max_examples=150)
-@given(document=documents(), max_tokens=st.integers(1, 20), data=st.data())
-def test_chunks_keep_their_promises(token_starts, document, max_tokens, data):
-    overlap = data.draw(st.integers(0, max_tokens // 2))
+@given(document=documents(), max_tokens=st.integers(1, 20), overlap=st.integers(0, 10))
+@example(document=Extracted(text="a \u0600 "), max_tokens=1, overlap=0)
+@example(document=Extracted(text="a \u0600\u2003"), max_tokens=1, overlap=0)
+def test_chunks_keep_their_promises(token_starts, document, max_tokens, overlap):
+    overlap = min(overlap, max_tokens // 2)
     text, starts, edges = document.text, token_starts(document.text), graphemes(document.text)
     found = list(spans(document, token_starts, max_tokens=max_tokens, overlap=overlap))
     covered = [0] * len(text)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from searchkit.corpus.folder import Found, PassedOver, Rules, walk
+from searchkit.corpus.folder import Found, PassedOver, Rules, is_entered, walk
 from searchkit.errors import BadInput
 from searchkit.index.store import Store
 
@@ -40,6 +40,16 @@ def told(root, rules=None, place=None):
     return said
 
 
+def unreadable(root, rules=None):
+    """What is not read although no rule leaves it out."""
+    found = walk(root, rules or Rules(), root=root)
+    return {
+        one.path.relative_to(root).as_posix()
+        for one in found
+        if isinstance(one, PassedOver) and one.unreadable
+    }
+
+
 def test_files_come_in_the_order_of_names_with_what_the_system_says_of_them(root):
     write(root, {"b/c.md": "three", "b-a.md": "1", "a.md": "", "B.md": "2", "b/a/d.md": "4"})
     found = list(walk(root, Rules(), root=root))
@@ -65,6 +75,16 @@ def test_hidden_files_are_passed_over_unless_asked_for(root):
         "d.md": True,
         "e/CVS": "version control",
     }
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_what_is_never_entered_holds_nothing_that_is_read_or_says_what_is(root, hidden):
+    files = ("a.md", ".a.md", ".b/c.md", "b/.c/d.md", "b/.git/e.md", "e/CVS/f", "e/.gitignore")
+    write(root, dict.fromkeys(files, ""))
+    rules = Rules(hidden=hidden)
+    read = {path for path, said in told(root, rules).items() if said is True}
+    entered = {path for path in files if is_entered(Path(path), rules)}
+    assert entered == read | {"e/.gitignore"}
 
 
 def test_a_hidden_root_is_read(tmp_path):
@@ -194,6 +214,8 @@ def test_links_that_are_followed_lead_to_each_file_once(root, tmp_path):
     }.items():
         (root / name).symlink_to(target)
     (tmp_path / "other/in/round").symlink_to("..")
+    (root / "self").symlink_to("self")
+    assert unreadable(root, Rules(follow_links=True)) == set()
     assert told(root, Rules(follow_links=True)) == {
         ".hidden": "hidden",
         "a1": "a link to docs/a.md, read there",
@@ -210,6 +232,7 @@ def test_links_that_are_followed_lead_to_each_file_once(root, tmp_path):
         "out/other/in/round": "another link leads to it, or it holds the link",
         "out/up/other": "another link leads to it, or it holds the link",
         "out/up/root": "another link leads to it, or it holds the link",
+        "self": "cannot be read (Too many levels of symbolic links)",
     }
 
 
@@ -272,6 +295,27 @@ def test_what_cannot_be_read_is_told(without_rights):
         # What its owner keeps out is not known.
         "e": "its .searchkitignore cannot be read (Permission denied)",
     }
+    assert unreadable(root) == {"a.md", "b", "e"}
+    assert unreadable(root, Rules(exclude=("a.md", "b", "e/"))) == set()
+
+
+@pytest.mark.parametrize("mode", [0o311, 0o444])
+def test_a_folder_with_half_its_rights_is_told(without_rights, mode):
+    root = without_rights
+    write(root, {"a/b.md": "", "a/c/d.md": ""})
+    (root / "a").chmod(mode)
+    drop_rights(root)
+    assert unreadable(root) == ({"a"} if mode == 0o311 else {"a/b.md", "a/c"})
+    for place in (root / "a/b.md", root / "a/c"):
+        assert set(told(root, place=place).values()) == {"cannot be read (Permission denied)"}
+
+
+def test_a_place_in_a_folder_without_rights_is_told_as_the_folder(without_rights):
+    root = without_rights
+    write(root, {"a/b.md": ""})
+    (root / "a").chmod(0)
+    drop_rights(root)
+    assert told(root, place=root / "a/b.md") == {"a": "cannot be read (Permission denied)"}
 
 
 def test_a_root_that_cannot_be_read_is_told(without_rights):

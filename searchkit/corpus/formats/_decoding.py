@@ -2,6 +2,7 @@
 
 import codecs
 import re
+import string
 from pathlib import Path
 
 from searchkit.corpus.extracted import Unreadable
@@ -28,6 +29,13 @@ _SEQUENCE = re.compile(
 _CONTROL = re.compile(
     rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]"
 )  # not white space, and not ESC of terminals
+_NO_LETTERS = bytes(set(range(128)) - set(string.ascii_letters.encode()))
+_IS_ASCII = bytes([1] * 128 + [0] * 128)  # of each byte
+# The older encodings of Cyrillic, Japanese, Chinese and Korean; and how many bytes beyond ASCII it
+# takes to tell them apart: by 20 the guess is often wrong, by 200 hardly ever.
+_OTHER_SCRIPTS = ("cp1251", "koi8_r", "cp932", "euc_jp", "gb18030", "cp950", "cp949")
+_FEWEST = 40
+_MOST_MESS = 0.35  # by charset-normalizer's measure, for which rare syllables are a mess
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -62,8 +70,9 @@ def decoded(content: bytes, declared: str = "") -> str:
     """The text that bytes hold, with lines that end in line feeds.
 
     The encoding is what a byte order mark says, else `declared` where that fits, else UTF-8, also
-    with a few broken characters, else Windows-1252, which has every printable character of
-    Latin-1. Broken characters, NUL and lone surrogates become U+FFFD.
+    with a few broken characters, else what the letters tell, as far as a text is in a script other
+    than Latin, else Windows-1252, which has every printable character of Latin-1. Broken
+    characters, NUL and lone surrogates become U+FFFD.
 
     Args:
         content: all of it.
@@ -128,7 +137,28 @@ def _characters(content: bytes, encoding: str) -> str:
     # Letters of an older encoding make a UTF-8 sequence by chance only.
     if len(_SEQUENCE.findall(content)) > text.count("\N{REPLACEMENT CHARACTER}"):
         return text
-    try:
-        return content.decode("cp1252")
-    except UnicodeDecodeError:  # five bytes mean nothing in it
-        return content.decode("latin-1")
+    for guessed in (_other_script(content), "cp1252"):
+        if guessed:
+            try:
+                return content.decode(guessed)
+            except UnicodeDecodeError:  # five bytes mean nothing in Windows-1252
+                continue
+    return content.decode("latin-1")
+
+
+def _other_script(content: bytes) -> str:
+    """The encoding of a text that is not in Latin letters; empty where it is, or is short.
+
+    Most letters of such a text are beyond ASCII, and together they make up words. In a text in
+    Latin letters those with accents are few and apart, as signs are among figures, so that no guess
+    can spoil it.
+    """
+    places = content.translate(_IS_ASCII)
+    others, words = places.count(0), places.count(b"\1\0") + 1
+    letters = len(content.translate(None, _NO_LETTERS))
+    if others < _FEWEST or others < 2 * words or 2 * others <= letters:
+        return ""
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(content, threshold=_MOST_MESS, cp_isolation=[*_OTHER_SCRIPTS]).best()
+    return best.encoding if best else ""

@@ -4,11 +4,14 @@ Source: ECMA-376, Office Open XML, part 2: Open Packaging Conventions.
 """
 
 import posixpath
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from searchkit.corpus.extracted import Unreadable
 from searchkit.corpus.formats import _titles, _xml
 from searchkit.corpus.formats._archive import Archive
+
+_DRAWN = ("diagramData", "chart")  # kinds of relations to a drawing that has words
 
 
 class Relation(NamedTuple):
@@ -54,6 +57,34 @@ def title(archive: Archive) -> str:
         if relation.kind == "core-properties" and relation.target in archive.names:
             return _titles.sane(text_of(archive, relation.target, "dc:title"))
     return ""
+
+
+def drawn(archive: Archive, related: Iterable[Relation]) -> Iterator[str]:
+    """The words of each diagram and chart among relations, on lines of their own."""
+    for relation in related:
+        if relation.kind in _DRAWN and relation.target in archive.names:
+            # The series of a chart repeat the names of what they have in common.
+            yield "\n".join(filter(None, dict.fromkeys(_lines(archive, relation.target))))
+
+
+def _lines(archive: Archive, part: str) -> Iterator[str]:
+    """The paragraphs of a drawing, and the names that a chart shows of cells."""
+    line, reading, names = "", False, False
+    for event in archive.events(part):
+        starts = event.kind == _xml.START
+        match event.name:
+            case "" if event.kind == _xml.TEXT:
+                line += event.text if reading else ""
+            case "c:strCache" | "c:strLit" | "c:multiLvlStrCache":
+                names = starts
+            case "a:t" | "c:v":
+                reading = starts and (names or event.name == "a:t")
+            case "a:br" if starts:
+                line += "\n"
+            case "a:p" | "c:pt" if starts:
+                line = ""
+            case "a:p" | "c:pt":
+                yield line
 
 
 def text_of(archive: Archive, part: str, element: str) -> str:

@@ -25,6 +25,8 @@ _PREFIXES = {
     f"{_STRICT}wordprocessingml/main": "w",
     f"{_OPEN_XML}drawingml/2006/main": "a",
     f"{_STRICT}drawingml/main": "a",
+    f"{_OPEN_XML}drawingml/2006/chart": "c",
+    f"{_STRICT}drawingml/chart": "c",
     f"{_OPEN_XML}presentationml/2006/main": "p",
     f"{_STRICT}presentationml/main": "p",
     f"{_OPEN_XML}spreadsheetml/2006/main": "x",

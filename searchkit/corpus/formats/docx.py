@@ -26,10 +26,11 @@ _TITLE = re.compile(r"(?!.*(table|box|figure|list|sub|sidebar))\w* ?title", re.I
 _CLOSE = re.compile(r"code|listing|preformatted|source|program|list|bullet|toc", re.IGNORECASE)
 _NO_HEADING = 9  # the outline level of body text
 
-# Text that was moved away, copies for older programs, and settings named like text. What a tracked
-# change deleted is no "w:t", and may hold the break at which a page begins.
+# Text that was moved away, how a word is read aloud, copies for older programs, and settings named
+# like text. What a tracked change deleted is no "w:t", and may hold the break at which a page
+# begins.
 _UNREAD = frozenset(
-    {"w:moveFrom", "w:pPrChange", "w:rPrChange", "w:sectPr", "w:tabs", "mc:Fallback"}
+    {"w:moveFrom", "w:rt", "w:pPrChange", "w:rPrChange", "w:sectPr", "w:tabs", "mc:Fallback"}
 )
 _CHARACTERS = {"w:tab": "\t", "w:br": "\n", "w:cr": "\n", "w:noBreakHyphen": "-"}
 
@@ -44,7 +45,7 @@ class _Style:
 def read(path: Path) -> Iterator[Extracted]:
     """The document; its pages are those of its last layout, where Word has stored that.
 
-    Footnotes and endnotes follow the text.
+    Footnotes and endnotes follow the text, then the words of diagrams and charts.
 
     Raises:
         Unreadable, Encrypted: see `_archive.opened`.
@@ -63,7 +64,8 @@ def read(path: Path) -> Iterator[Extracted]:
                 styles = _styles(archive, relation.target)
         notes = [one.target for one in related if one.kind in ("footnotes", "endnotes")]
         blocks = chain.from_iterable(_found(archive, one, styles) for one in (part, *notes))
-        yield _blocks.extracted(blocks, _open_xml.title(archive))
+        drawn = (Block(one) for one in _open_xml.drawn(archive, related))
+        yield _blocks.extracted(chain(blocks, drawn), _open_xml.title(archive))
 
 
 def _styles(archive: Archive, part: str) -> dict[str, _Style]:

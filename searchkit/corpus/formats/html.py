@@ -37,7 +37,7 @@ _EMPTY = frozenset({
 })  # fmt: skip
 _UNSHOWN = frozenset({
     "script", "style", "template", "noscript", "svg", "iframe", "object", "canvas", "select",
-    "datalist", "nav",
+    "datalist", "nav", "rp", "rt",
 })  # fmt: skip
 _PARAGRAPHS = frozenset({
     "address", "article", "aside", "blockquote", "body", "center", "details", "dialog", "div", "dl",
@@ -49,8 +49,10 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 # The elements whose end tag may be left out, and the beginnings that end them then.
 _ROW_GROUPS = frozenset({"tbody", "tfoot", "thead"})
+_BLOCKS = _PARAGRAPHS | _LINES | _HEADINGS.keys() | {"td", "th"}
 _ENDED_BY = {
-    "p": _PARAGRAPHS | _LINES | _HEADINGS.keys() | {"td", "th"},
+    "p": _BLOCKS,
+    **dict.fromkeys(("rp", "rt"), _BLOCKS | {"rb", "rp", "rt", "rtc"}),
     "li": frozenset({"li"}),
     **dict.fromkeys(("dd", "dt"), frozenset({"dd", "dt"})),
     "option": frozenset({"option"}),
@@ -58,7 +60,7 @@ _ENDED_BY = {
     "tr": _ROW_GROUPS | {"tr"},
     **dict.fromkeys(_ROW_GROUPS, _ROW_GROUPS),
 }
-_CONTAINERS = (_PARAGRAPHS | _LINES | _UNSHOWN | {"td", "th", "option"}) - _EMPTY
+_CONTAINERS = (_PARAGRAPHS | _LINES | _UNSHOWN | {"td", "th", "option", "ruby"}) - _EMPTY
 
 
 def read(path: Path) -> Iterator[Extracted]:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
+from email.policy import Compat32
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 
 from searchkit.corpus.extracted import Extracted, Unreadable
 from searchkit.corpus.formats import _decoding, _titles, html
@@ -32,6 +32,8 @@ _ENVELOPE = re.compile(
 )
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)  # a line of a mail that looks like an envelope
 _FIELD = re.compile(rb"[!-9;-~]+:")
+_ENCODED_WORD = r"=\?[^?]{1,100}\?[bq]\?.{0,998}?\?="  # no line may be longer
+_ENCODED_WORDS = re.compile(rf"{_ENCODED_WORD}(?:\s+{_ENCODED_WORD})*", re.IGNORECASE)
 # Of a web page saved as a mail: text by its type, and for no reader. Any other text is one
 # (RFC 2046, section 4.1.4).
 _NO_TEXT = frozenset({"text/css", "text/ecmascript", "text/javascript", "text/x-javascript"})
@@ -40,8 +42,8 @@ _NO_TEXT = frozenset({"text/css", "text/ecmascript", "text/javascript", "text/x-
 def read(path: Path) -> Iterator[Extracted]:
     """The mails of a file, each a document.
 
-    It says who wrote to whom and when, holds the text, and names what is attached, which is not
-    read.
+    It says who wrote to whom and when, holds the text that is shown, and names the files in it,
+    of which those that are attached are not read.
 
     Raises:
         Unreadable: the file holds no mail.
@@ -63,7 +65,7 @@ def read(path: Path) -> Iterator[Extracted]:
 
 
 def _extracted(content: bytes) -> Extracted:
-    mail = email.message_from_bytes(content)
+    mail = email.message_from_bytes(content, policy=_AnyBytes())
     writing = Writing()
     _write(writing, mail)
     made = writing.extracted()
@@ -84,25 +86,30 @@ def _write(writing: Writing, mail: Message) -> None:
 
 
 def _write_part(writing: Writing, part: Message, attached: list[str]) -> None:
-    """Write what is shown of a part, and collect the names of what is attached to it."""
+    """Write what is shown of a part, and collect the names of the files in it."""
     parts = _parts(part)
     kind = part.get_content_type()
-    name = _titles.one_line(_unquoted(part.get_filename() or ""))
     if kind == "message/rfc822":
         for forwarded in parts:
             writing.block(_header(forwarded, "Subject"))
             _write(writing, forwarded)
     elif kind == "multipart/alternative" and parts:
-        _write_part(writing, _preferred(parts), attached)
+        preferred = _preferred(parts)
+        _write_part(writing, preferred, attached)
+        for other in parts:  # files can hang on one form of the text alone
+            if other is not preferred and other.get_content_type() == "multipart/mixed":
+                attached += filter(None, map(_file_name, _parts(other)))
     elif parts:
         for each in parts:
             _write_part(writing, each, attached)
-    elif name or part.get_content_disposition() == "attachment":
-        attached.append(name or "without a name")
-    elif kind == "text/html":
-        html.write(writing, _text(part))
-    elif part.get_content_maintype() == "text" and kind not in _NO_TEXT:
-        writing.block(_text(part))
+    else:
+        name, aside = _file_name(part), part.get_content_disposition() == "attachment"
+        if name or aside:
+            attached.append(name or "without a name")
+        if kind == "text/html" and not aside:
+            html.write(writing, _text(part))
+        elif part.get_content_maintype() == "text" and kind not in _NO_TEXT and not aside:
+            writing.block(_text(part))
 
 
 def _parts(part: Message) -> list[Message]:
@@ -136,12 +143,37 @@ def _header(mail: Message, name: str) -> str:
     return _titles.one_line(_unquoted(mail.get(name, "")))
 
 
-def _unquoted(value: Any) -> str:
+def _file_name(part: Message) -> str:
+    return _titles.one_line(_unquoted(part.get_filename() or ""))
+
+
+def _unquoted(value: str) -> str:
     """A header as people read it; what breaks the rules stays as it is."""
+    return _ENCODED_WORDS.sub(_decoded_words, value)
+
+
+def _decoded_words(encoded: re.Match[str]) -> str:
     try:
-        return str(make_header(decode_header(value)))
+        return str(make_header(decode_header(encoded[0])))
     except (MessageError, LookupError, ValueError):
-        return str(value)
+        return encoded[0]
+
+
+class _AnyBytes(Compat32):
+    """Headers of bytes beyond ASCII as text: of UTF-8 by RFC 6532, of anything without a rule.
+
+    The standard library has U+FFFD for each such byte.
+    """
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        """The header, in which half of a surrogate pair stands for each such byte, as text."""
+        if value.isascii():
+            return value
+        content = value.encode("ascii", "surrogateescape")
+        try:
+            return _decoding.decoded(content)
+        except Unreadable:
+            return content.decode(errors="replace")
 
 
 def _date(mail: Message) -> datetime | None:

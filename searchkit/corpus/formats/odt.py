@@ -17,7 +17,10 @@ TEXT = False
 TRUSTED = False
 
 _MANIFEST, _META, _CONTENT = "META-INF/manifest.xml", "meta.xml", "content.xml"
-_UNREAD = frozenset({"text:tracked-changes", "office:annotation", "text:note-citation"})
+_UNREAD = frozenset(
+    # The last is how a word is read aloud, in the midst of the sentence.
+    {"text:tracked-changes", "office:annotation", "text:note-citation", "text:ruby-text"}
+)
 _SPACE = re.compile(r"\s+")
 _CLOSE = re.compile(r"preformatted|code|source", re.IGNORECASE)
 _MOST_SPACES = 100  # that one element may stand for

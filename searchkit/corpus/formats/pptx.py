@@ -1,5 +1,7 @@
 """PowerPoint presentations: one page a slide, headed by its title, with the speaker's notes.
 
+The words of diagrams and charts come between the two.
+
 Source: ECMA-376, Office Open XML, part 1, section 19: PresentationML.
 """
 
@@ -50,7 +52,10 @@ def _write_slide(writing: Writing, archive: Archive, part: str) -> None:
     for kind, text in shapes:
         if kind not in _TITLES:
             writing.block(text)
-    for relation in _open_xml.relations(archive, part).values():
+    related = _open_xml.relations(archive, part).values()
+    for text in _open_xml.drawn(archive, related):
+        writing.block(text)
+    for relation in related:
         if relation.kind == "notesSlide" and relation.target in archive.names:
             for _, text in _shapes(archive, relation.target):
                 writing.block(text)

@@ -1,6 +1,7 @@
 """Files to passages: read in other processes, cut into chunks here."""
 
 import os
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from searchkit.corpus import chunk
 from searchkit.corpus.chunk import Span
 from searchkit.corpus.extracted import Extracted, Heading
 from searchkit.corpus.reading import Outcome, Reader, format_of
+from searchkit.errors import SearchkitError
 from searchkit.index.live.catalogue import DocumentRecord, FileRecord, Root, State
 from searchkit.index.live.segments import Row
 from searchkit.search.live.plan import Plan
@@ -19,6 +21,7 @@ from searchkit.search.live.survey import Cutting
 
 BINARY = "binary"
 
+_LONGEST_REASON = 200  # characters of a message that is not our own
 _HALVES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
@@ -95,15 +98,27 @@ class Intake:
         if outcome.failure:
             state: State = "encrypted" if outcome.encrypted else "failed"
             return self._empty(candidate, state, outcome.failure, kind)
-        documents = []
-        for document in outcome.documents:
-            passages = list(self._passages(document))
-            if passages:
-                documents.append((self._record(candidate, kind, document, len(passages)), passages))
+        try:
+            documents = list(self._cut(candidate, kind, outcome.documents))
+        except (SearchkitError, MemoryError):  # no fault of this file's
+            raise
+        except Exception as error:  # a text that nobody thought of: the file is lost, not the run
+            fault = textwrap.shorten(f"{type(error).__name__}: {error}", _LONGEST_REASON)
+            reason = f"its text cannot be cut: {_without_halves(fault)}"
+            return self._empty(candidate, "failed", reason, kind)
         if not documents:
             return self._empty(candidate, "empty", "", kind)
         record = candidate.record("indexed", format=kind, reading=self._cutting.reading)
         return Taken(candidate, record, documents)
+
+    def _cut(
+        self, candidate: Candidate, kind: str, found: Sequence[Extracted]
+    ) -> Iterator[tuple[DocumentRecord, list[tuple[Span, Row]]]]:
+        """The documents of a file that hold anything, and their chunks."""
+        for document in found:
+            passages = list(self._passages(document))
+            if passages:
+                yield self._record(candidate, kind, document, len(passages)), passages
 
     def _empty(self, candidate: Candidate, state: State, reason: str, kind: str = "") -> Taken:
         reading = self._cutting.reading

@@ -25,7 +25,7 @@ MAX_TOKENS, OVERLAP = 200, 0
 _MEGABYTE = 1_000_000
 
 # Goes up when readers or chunks change in a way that old indexes should take over.
-_READING = 2
+_READING = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +205,14 @@ def _new_root(place: Path, roots: Sequence[Root], rules: Rules) -> Root:
                 f"{place} holds {root.path}, which is indexed already; index it as another "
                 "--name, or name the folders beside it"
             )
-    if not place.is_dir():
-        what = "is a file; name its folder" if place.exists() else "is not there; check the path"
-        raise BadInput(f"{place} {what}")
+    try:
+        fault = "" if place.is_dir() else "is not there; check the path"
+        if fault and place.exists():
+            fault = "is a file; name its folder"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror}); see who may read it"
+    if fault:
+        raise BadInput(f"{place} {fault}")
     label, count = "" if not roots else place.name or "root", 1
     while roots and label in {root.label for root in roots}:
         count += 1

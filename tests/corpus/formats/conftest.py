@@ -19,6 +19,7 @@ MAIN = {
     "p": f'xmlns:p="{OPEN_XML}/presentationml/2006/main"',
     "x": f'xmlns="{OPEN_XML}/spreadsheetml/2006/main"',
     "r": f'xmlns:r="{OPEN_XML}/officeDocument/2006/relationships"',
+    "c": f'xmlns:c="{OPEN_XML}/drawingml/2006/chart"',
     "mc": f'xmlns:mc="{OPEN_XML}/markup-compatibility/2006"',
 }
 ODF = "".join(
@@ -46,7 +47,8 @@ def make() -> SimpleNamespace:
     """What makes files and their parts; see the functions of these names."""
     return SimpleNamespace(
         zipped=zipped, unzipped=unzipped, notebook=notebook, mail=mail, paragraph=paragraph,
-        docx=docx, slide=slide, pptx=pptx, xlsx=xlsx, odt=odt, epub=epub, pdf=pdf, main=MAIN,
+        docx=docx, slide=slide, diagram=diagram, chart=chart, pptx=pptx, xlsx=xlsx, odt=odt,
+        epub=epub, pdf=pdf, main=MAIN,
     )  # fmt: skip
 
 
@@ -175,8 +177,34 @@ def slide(title: str, *paragraphs: str, shapes: str = "") -> str:
     return f"<p:sld {MAIN['p']} {MAIN['a']}><p:cSld><p:spTree>{content}</p:spTree></p:cSld></p:sld>"
 
 
-def pptx(slides: list[str], title: str = "", notes: str = "") -> bytes:
-    """A presentation, whose slides stand in the package in the opposite order."""
+def diagram(*texts: str) -> str:
+    """The data of a diagram."""
+    points = "".join(f"<pt><t><a:p><a:r><a:t>{text}</a:t></a:r></a:p></t></pt>" for text in texts)
+    return f"<dataModel {MAIN['a']}><ptLst><pt><t><a:p/></t></pt>{points}</ptLst></dataModel>"
+
+
+def chart(title: str, categories: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
+    """A chart: the names of its categories stand in each of its series."""
+
+    def cells(kind: str, values: Sequence[object]) -> str:
+        points = "".join(f"<c:pt><c:v>{value}</c:v></c:pt>" for value in values)
+        return f"<c:{kind}>{points}</c:{kind}>"
+
+    listed = "".join(
+        f"<c:ser><c:tx>{cells('strCache', [name])}</c:tx>"
+        f"<c:cat>{cells('strCache', categories)}</c:cat>"
+        f"<c:val>{cells('numCache', values)}</c:val></c:ser>"
+        for name, values in series.items()
+    )
+    shown = f"<c:title><a:p><a:r><a:t>{title}</a:t></a:r></a:p></c:title>"
+    return f"<c:chartSpace {MAIN['c']} {MAIN['a']}>{shown}{listed}</c:chartSpace>"
+
+
+def pptx(slides: list[str], title: str = "", notes: str = "", **parts: str) -> bytes:
+    """A presentation, whose slides stand in the package in the opposite order.
+
+    The first slide has the notes, and `parts` by their kind, such as a chart.
+    """
     names = [f"slides/slide{len(slides) - number}.xml" for number in range(len(slides))]
     listed = "".join(f'<p:sldId r:id="rId{number + 1}"/>' for number in range(len(slides)))
     members = {
@@ -190,11 +218,13 @@ def pptx(slides: list[str], title: str = "", notes: str = "") -> bytes:
         **{f"ppt/{name}": content for name, content in zip(names, slides, strict=True)},
     }
     if notes:
+        parts = {"notesSlide": slide("unused", notes).replace("'title'", "'sldImg'"), **parts}
+    if parts:
         members |= {
             f"ppt/slides/_rels/slide{len(slides)}.xml.rels": relationships(
-                ("notesSlide", "../notesSlides/notes.xml")
+                *((kind, f"../parts/{kind}.xml") for kind in parts)
             ),
-            "ppt/notesSlides/notes.xml": slide("unused", notes).replace("'title'", "'sldImg'"),
+            **{f"ppt/parts/{kind}.xml": content for kind, content in parts.items()},
         }
     return zipped(members)
 

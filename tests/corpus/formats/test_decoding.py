@@ -1,6 +1,8 @@
 """Which encoding a file is in, and what becomes of the lines and the characters in it."""
 
 import codecs
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -61,6 +63,73 @@ def test_what_is_no_utf_8_is_an_older_encoding_unless_nearly_all_of_it_is(conten
 )
 def test_a_declared_encoding_is_taken_where_it_fits(content, declared, text):
     assert decoded(content, declared) == text
+
+
+@pytest.mark.parametrize(
+    ("encodings", "text"),
+    [
+        (
+            ("cp1251", "koi8-r"),
+            "Завтра встречаемся у входа в метро в семь часов вечера.\n"
+            "Список покупок: молоко, хлеб, сыр, яблоки и чай (setup.exe).\n",
+        ),
+        (
+            ("cp1251", "koi8-r"),
+            "Уважаемый Иван Петрович! Направляем Вам договор на согласование. С уважением, Анна\n",
+        ),
+        (
+            ("shift_jis", "euc-jp"),
+            "明日の会議は午後三時から始まります。資料を忘れないでください。\n"
+            "お知らせ：来週の月曜日は祝日のため、お休みさせていただきます。\n",
+        ),
+        (
+            ("shift_jis", "euc-jp"),
+            "お世話になっております。株式会社山田商事の田中です。\n"
+            "README.TXT をお読みになり、ご不明な点がありましたらお問い合わせください。\n",
+        ),
+        (("gb18030",), "明天下午三点在会议室开会，请大家准时参加，并带上相关资料。\n"),
+        (("gb18030",), "尊敬的客户：感谢您一直以来对我公司的支持与信任。详情请看 README.TXT\n"),
+        (("big5",), "明天下午三點在會議室開會，請大家準時參加，並帶上相關資料。\n"),
+        (("euc-kr",), "내일 오후 세 시에 회의실에서 회의가 있습니다. 자료를 꼭 가져오세요.\n"),
+        (("euc-kr",), "안녕하세요. 문의하신 내용에 대해 아래와 같이 답변 드립니다.\n"),
+    ],
+)
+def test_a_text_in_another_script_tells_its_older_encoding(encodings, text):
+    for encoding in encodings:
+        assert decoded(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Die Straße war naß, und die Bäume trugen noch ihr grünes Laub.",
+        "Käse, Äpfel, Brötchen, Öl",
+        "L’été dernier, nous sommes allés à la plage où les élèves étaient rassemblés.",
+        "Ça coûte 12 €. – “Déjà vu…”",
+        "El niño comió una manzana en el jardín. ¿Cómo estás?",
+        "São Paulo é a maior cidade do Brasil; amanhã não haverá aula.",
+        "Hyvää yötä, älä pelkää myöhäistä yöjunaa.",
+        "20 °C ± 2, £5, § 3, © 2003",
+    ],
+)
+@pytest.mark.parametrize("times", [1, 20])
+def test_a_text_in_latin_letters_is_never_taken_for_another_script(text, times):
+    assert decoded(text.encode("cp1252") * times) == text * times
+
+
+def test_a_few_letters_are_not_enough_to_tell_a_script():
+    assert decoded("ÄÖÜ äöü ß".encode("cp1252")) == "ÄÖÜ äöü ß"
+
+
+def test_what_guesses_encodings_is_loaded_for_other_scripts_alone():
+    program = (
+        "import sys; from searchkit.corpus.formats._decoding import decoded\n"
+        "for text in ('жук ' * 50).encode(), ('Grüße ' * 50).encode('cp1252'): decoded(text)\n"
+        "assert 'charset_normalizer' not in sys.modules\n"
+        "assert decoded(('Жук ' * 50).encode('cp1251')) == 'Жук ' * 50\n"
+        "assert 'charset_normalizer' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize(

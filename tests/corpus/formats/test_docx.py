@@ -153,3 +153,21 @@ def test_a_publishers_template_without_outline_levels_keeps_its_sections(tmp_pat
     ]
     assert len(found.pages) == 34  # as docProps/app.xml counts them
     assert "fn main() {\n    let x = 5;\n" in found.text
+
+
+def test_the_words_of_diagrams_and_charts_follow_the_text(read, make):
+    chart = make.chart("Rain by month", ["April", "May"], {"Here": [1, 2]})
+    made = make.docx(make.paragraph("text"), chart=chart, diagramData=make.diagram("a", "b"))
+    assert read("a.docx", made, "docx")[0].text == (
+        "text\n\nRain by month\nHere\nApril\nMay\n\na\nb"
+    )
+
+
+def test_how_a_word_is_read_aloud_does_not_part_it(read, make):
+    ruby = "".join(
+        f"<w:ruby><w:rubyPr/><w:rt><w:r><w:t>{aloud}</w:t></w:r></w:rt>"
+        f"<w:rubyBase><w:r><w:t>{letter}</w:t></w:r></w:rubyBase></w:ruby>"
+        for letter, aloud in (("東", "とう"), ("京", "きょう"))
+    )
+    (found,) = read("a.docx", make.docx(f"<w:p><w:r>{ruby}<w:t>都</w:t></w:r></w:p>"), "docx")
+    assert found.text == "東京都"

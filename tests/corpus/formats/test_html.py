@@ -124,3 +124,20 @@ def test_what_is_hidden_ends_where_a_browser_ends_it(read, markup, text):
 def test_the_title_of_a_picture_is_not_that_of_the_page(read):
     (found,) = read("a.html", "<body><svg><title>Icon</title></svg><h1>Rain</h1>", "html")
     assert (found.title, found.text) == ("Rain", "Rain")
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("<ruby>東<rt>とう</rt>京<rt>きょう</rt></ruby>都", "東京都"),
+        ("<ruby>東京<rp>(</rp><rt>とうきょう</rt><rp>)</rp></ruby>都", "東京都"),
+        # Without the end tags that may be left out.
+        ("<ruby>東<rt>とう</ruby><ruby>京<rp>(<rt>きょう<rp>)</ruby>都", "東京都"),
+        ("<ruby><rb>東<rb>京<rt>とう<rt>きょう</ruby>都", "東京都"),
+        ("<ruby><rb>東<rt>とう<rb>京<rt>きょう<rtc><rt>Tōkyō</ruby>都", "東京都"),
+        ("<p><ruby>東<rt>とう<p>都", "東\n\n都"),  # never ended
+        ("<nav><ruby>東<rt>とう</ruby></nav>都", "都"),
+    ],
+)
+def test_how_a_word_is_read_aloud_does_not_part_it(read, markup, text):
+    assert read("a.html", markup, "html")[0].text == text

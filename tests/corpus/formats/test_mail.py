@@ -129,3 +129,48 @@ def test_a_body_of_two_bytes_a_letter_needs_no_mark(read, subtype):
     encoded = base64.encodebytes("Größe".encode("utf-16-le")).decode()
     (found,) = read("a.eml", f"{head}Content-Transfer-Encoding: base64\n\n{encoded}", "mail")
     assert found.text == "Größe"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_headers_of_bytes_that_no_rule_allowed_are_text(read, encoding):
+    content = (
+        "From: Zoë Ångström <z@x.org>\r\n"
+        "To: Jürgen =?utf-8?q?M=C3=BCller?= <j@x.org>\r\n"
+        "Subject: Größe\r\n ist alles\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+        "--b\r\nContent-Type: application/pdf; name=unused\r\n"
+        'Content-Disposition: attachment; filename="Übersicht.pdf"\r\n\r\nx\r\n--b--\r\n'
+    )
+    (found,) = read("a.eml", content.encode(encoding), "mail")
+    assert found.title == "Größe ist alles"
+    assert found.text == (
+        "From: Zoë Ångström <z@x.org>\nTo: Jürgen Müller <j@x.org>\n\nAttachments: Übersicht.pdf"
+    )
+
+
+def test_a_header_of_bytes_that_are_no_text_costs_itself_alone(read):
+    (found,) = read("a.eml", b"Subject: caf\xe9\0\nFrom: a@b\n\ntext", "mail")
+    assert (found.title, found.text) == ("caf\ufffd\ufffd", "From: a@b\n\ntext")
+
+
+def test_a_text_that_is_shown_is_read_though_it_has_the_name_of_a_file(read):
+    single = 'Subject: x\nContent-Type: text/plain; name="report.txt"\n\nIt rains.'
+    assert read("a.eml", single, "mail")[0].text == "It rains.\n\nAttachments: report.txt"
+    mail = message(Subject="x")
+    mail.set_content("see below")
+    mail.add_attachment("a patch", disposition="inline", filename="1.patch")
+    mail.add_attachment("not shown", filename="2.patch")
+    mail.add_attachment(b"x", "image", "png", disposition="inline", filename="3.png")
+    (found,) = read("a.eml", mail.as_bytes(), "mail")
+    assert found.text == "see below\n\na patch\n\nAttachments: 1.patch, 2.patch, 3.png"
+
+
+def test_files_that_hang_on_one_form_of_the_text_are_named(read):
+    mail = message(Subject="x")
+    mail.set_content("the plain text")
+    mail.add_alternative("<p>the <b>HTML</b>", subtype="html")
+    rich = mail.get_payload()[1]
+    rich.add_related(b"logo", "image", "png", cid="<a>", filename="logo.png")
+    rich.make_mixed()
+    rich.add_attachment(b"x", "application", "pdf", disposition="inline", filename="plan.pdf")
+    (found,) = read("a.eml", mail.as_bytes(), "mail")
+    assert found.text == "the plain text\n\nAttachments: plan.pdf"

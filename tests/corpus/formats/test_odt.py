@@ -49,3 +49,14 @@ def test_a_document_with_a_password_is_encrypted(read, make):
     manifest = "<manifest:file-entry><manifest:encryption-data/></manifest:file-entry>"
     with pytest.raises(Encrypted, match=r"^opens with a password only$"):
         read("a.odt", make.odt("<text:p>x</text:p>", manifest=manifest), "odt")
+
+
+def test_how_a_word_is_read_aloud_does_not_part_it(read, make):
+    body = "<text:p>{}{}都</text:p>".format(
+        *(
+            f"<text:ruby><text:ruby-base>{letter}</text:ruby-base>"
+            f"<text:ruby-text>{aloud}</text:ruby-text></text:ruby>"
+            for letter, aloud in (("東", "とう"), ("京", "きょう"))
+        )
+    )
+    assert read("a.odt", make.odt(body), "odt")[0].text == "東京都"

@@ -27,3 +27,12 @@ def test_the_title_among_the_properties_comes_first(read, make):
     assert read("a.pptx", make.pptx(slides, title="A talk"), "pptx")[0].title == "A talk"
     title = "PowerPoint Presentation"
     assert read("a.pptx", make.pptx(slides, title=title), "pptx")[0].title == "Rain"
+
+
+def test_the_words_of_diagrams_and_charts_are_on_their_slide(read, make):
+    slides = [make.slide("Rain", "drops"), make.slide("May")]
+    chart = make.chart("Rain by month", ["April", "May"], {"Here": [1, 2], "There": [3.5, 4]})
+    made = make.pptx(slides, notes="Say this.", chart=chart, diagramData=make.diagram("a", "b"))
+    assert read("a.pptx", made, "pptx")[0].text == (
+        "Rain\n\ndrops\n\nRain by month\nHere\nApril\nMay\nThere\n\na\nb\n\nSay this.\n\nMay"
+    )

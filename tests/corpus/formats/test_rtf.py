@@ -32,3 +32,15 @@ def test_what_is_no_rtf_is_refused(read, content):
 
 def test_a_file_that_is_cut_is_read_as_far_as_it_goes(read):
     assert read("a.rtf", b"{\\rtf1\\ansi one\\par tw", "rtf") == [Extracted(text="one\n\ntw")]
+
+
+def test_notes_follow_the_text_and_do_not_part_a_sentence(read):
+    content = rb"""{\rtf1\ansi{\fonttbl{\f0\fcharset0 Times;}{\f1\fcharset204 Times;}}
+{\header Head{\footnote not read}\par}
+\pard Rain{\super\chftn}{\footnote \pard{\super\chftn} See {\i Drops \{1\}}.\par Two.} falls,
+caf\u233{\*\footnote\ftnalt \f1 \'e6\'f3\'ea} \'e9.\par End.\par}"""
+    assert read("a.rtf", content, "rtf")[0].text == (
+        "Rain falls,café é.\n\nEnd.\n\nSee Drops {1}.\n\nTwo.\n\nжук"
+    )
+    cut = rb"{\rtf1\ansi one{\footnote a no"
+    assert read("a.rtf", cut, "rtf")[0].text == "one\n\na no"

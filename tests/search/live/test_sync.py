@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from searchkit.corpus import chunk
 from searchkit.encode import loading
 from searchkit.errors import BadInput, SearchkitError
 from searchkit.index.live.catalogue import Catalogue
@@ -388,8 +389,10 @@ def test_a_folder_that_cannot_be_read_keeps_its_files(follow):
             if as_root:
                 os.seteuid(0)
             radio.parent.chmod(0o755)
-        assert [note for note in report.notes if "its 1 files stay in the index" in note]
-        assert "deleted" not in report.counts
+        assert report.notes == [
+            f"1 files cannot be read now, and stay in the index of {followed.folder} as they were"
+        ]
+        assert report.counts == {"failed": 1}
     finally:
         shutil.rmtree(place)
 
@@ -432,6 +435,42 @@ def test_a_file_that_failed_is_tried_again_when_it_changes_or_on_demand(followed
     path.rename(followed.folder / "report.txt")
     assert toy.outcomes(followed.sync())["report.txt"] == "new"
     assert followed.found("nothing") == {"report.txt"}
+
+
+def test_a_text_that_cannot_be_cut_costs_its_file_alone(notes, toy, monkeypatch):
+    whole = chunk.spans
+
+    def spans(document, *arguments, **options):
+        if "fault" in document.text:
+            raise IndexError("out\nof\ud83drange " * 99)
+        return whole(document, *arguments, **options)
+
+    monkeypatch.setattr(chunk, "spans", spans)
+    notes.write("a.txt", "A fault.")
+    notes.write("b.txt", "A find.")
+    report = notes.sync()
+    assert toy.outcomes(report) == {
+        "a.txt": "failed",
+        "b.txt": "new",
+        **dict.fromkeys(["ferry.txt", "sheep.txt", "radio.txt"], "unchanged"),
+    }
+    (fault,) = report.faults
+    assert fault.reason.startswith("its text cannot be cut: IndexError: out of\ufffdrange out of")
+    assert len(fault.reason) < 250
+    assert notes.found("find") == {"b.txt"}
+    assert notes.found("fault") == set()
+
+
+@pytest.mark.parametrize("error", [BadInput, MemoryError])
+def test_what_is_no_fault_of_a_file_ends_the_run(notes, error, monkeypatch):
+    def spans(*_, **__):
+        raise error
+
+    monkeypatch.setattr(chunk, "spans", spans)
+    notes.write("a.txt", "A find.")
+    with pytest.raises(error):
+        notes.sync()
+    assert notes.found("ferry") == {"ferry.txt"}
 
 
 def test_adding_a_variant_reads_no_file(notes, toy, monkeypatch):
