@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from searchkit.errors import SearchkitError
 from searchkit.search.judging import Ledger, ledger_of
-from searchkit.terminal import colours, placing
+from searchkit.terminal import choosing, colours, layout, placing
 from searchkit.terminal.acting import Acting
 from searchkit.terminal.background import RGB
 from searchkit.terminal.column import SEARCHING, Column
@@ -25,7 +25,7 @@ from searchkit.terminal.history import History
 from searchkit.terminal.keys import KeyLine
 from searchkit.terminal.lookup import PAUSE, Answer, Fault, Latest, Lookup
 from searchkit.terminal.page import Page, help_text
-from searchkit.terminal.picker import Choice, Picker
+from searchkit.terminal.picker import Picker
 from searchkit.terminal.query import QueryField
 from searchkit.terminal.reading import Reading
 from searchkit.terminal.results import SETTLE, Results
@@ -39,12 +39,6 @@ WIDE = 110  # cells from which a document stands beside its list
 WIDE_WITH_TWO = 170  # and beside two of them
 OPENING = "opening {}"
 RESTED = 2.0  # seconds after which a query was meant: it is remembered, and read to its end
-
-_MEANING = {
-    "bm25": "words",
-    "dense": "meaning, by vectors",
-    "hybrid": "words and meaning, fused",
-}
 
 
 class View(App[None], inherit_bindings=False):
@@ -66,69 +60,8 @@ class View(App[None], inherit_bindings=False):
     TITLE = "searchkit"
     ENABLE_COMMAND_PALETTE = False
     BINDING_GROUP_TITLE = "Results and document"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "less_than_sign",
-            "vote('left')",
-            "left is better",
-            key_display="<",
-            tooltip="blind mode: left is better",
-        ),
-        Binding(
-            "equals_sign", "vote('tie')", "a tie", key_display="=", tooltip="blind mode: a tie"
-        ),
-        Binding(
-            "greater_than_sign",
-            "vote('right')",
-            "right is better",
-            key_display=">",
-            tooltip="blind mode: right is better",
-        ),
-        Binding("t", "tally", "tally", tooltip="blind mode: how the votes stand"),
-        Binding("enter", "open", "open", tooltip="open a text in the editor, others in a viewer"),
-        Binding("m", "passages", "passages", tooltip="other passages of the document that match"),
-        Binding("r", "judge(1)", "relevant", tooltip="judge the document relevant"),
-        Binding("x", "judge(0)", "not relevant", tooltip="judge the document not relevant"),
-        Binding("s", "compare", "side by side", tooltip="compare two ways to search, or end it"),
-        Binding("b", "blind", "blind", tooltip="hide which column is which, and vote; or end it"),
-        Binding("v", "system", "how to search", tooltip="how the column is searched"),
-        Binding("f", "filter", "filters", tooltip="add a filter to the query"),
-        Binding("y", "copy_place", "copy place", tooltip="copy the path with line or page"),
-        Binding("Y", "copy_passage", "copy passage", tooltip="copy the text of the passage"),
-        Binding("e", "edit", "editor", tooltip="open in $EDITOR, at the line"),
-        Binding("o", "view", "viewer", tooltip="open in the desktop's viewer, at the page"),
-        Binding("z", "zoom", "zoom", tooltip="the document alone, or with its list"),
-        Binding("i", "index", "indexes", tooltip="search another index"),
-        Binding("ctrl+r,h", "history", "history", tooltip="choose an earlier query"),
-        Binding("tab", "app.focus_next", "next part", show=False),
-        Binding("shift+tab", "app.focus_previous", "previous part", show=False),
-        Binding("ctrl+l", "redraw", "draw the screen anew", show=False),
-        Binding("question_mark", "help", "help", key_display="?", tooltip="all keys"),
-        Binding("f1", "help", "help", key_display="F1", tooltip="all keys"),
-        Binding("ctrl+q,ctrl+c,q", "quit", "quit", tooltip="quit"),
-    ]
-    CSS = """
-    Screen { background: $background; color: $ink; layout: vertical; layers: below above; }
-    #asking { height: 1; }
-    #index { width: auto; color: $accent; text-style: bold; padding: 0 1; }
-    #query { width: 1fr; }
-    #body { layout: vertical; height: 1fr; }
-    #lists { layout: horizontal; height: 11fr; }
-    #reading { height: 10fr; }
-    #preview { height: 1fr; }
-    Column { width: 1fr; }
-    #right { display: none; }
-    .two #right { display: block; }
-    .two #left { margin-right: 1; }
-    .wide #body { layout: horizontal; }
-    .wide #lists { width: 46fr; height: 100%; margin-right: 1; }
-    .wide #reading { width: 54fr; height: 100%; }
-    .wide.two #lists { width: 60fr; }
-    .wide.two #reading { width: 40fr; }
-    .zoomed #lists { display: none; }
-    #status { layer: above; margin-bottom: 1; }
-    KeyLine { margin-top: 1; }
-    """
+    BINDINGS: ClassVar[list[BindingType]] = layout.BINDINGS
+    CSS = layout.CSS
 
     def __init__(
         self,
@@ -279,13 +212,18 @@ class View(App[None], inherit_bindings=False):
         column.present(
             self.comparison.name_of(position), said, nothing, hidden=self.comparison.blind
         )
-        while said.complete and self.source.notes:
-            self.status.notice(self.source.notes.popleft())
+        if said.complete:
+            self._tell_notes()
         if self.comparison.two:
             self._show_changes()
         if self._to_open == said.query and column is self.active:
             self._to_open = None
             self.call_later(self.action_open)
+
+    def _tell_notes(self) -> None:
+        """Say what is to be known of the last search."""
+        while self.source.notes:
+            self.status.notice(self.source.notes.popleft())
 
     def _failed(self, fault: Fault) -> None:
         self._to_open, self._complaint = None, fault.message
@@ -479,17 +417,13 @@ class View(App[None], inherit_bindings=False):
         """Choose another passage of the document, to be shown in the place of this one."""
         if (result := self._acted_on()) is None:
             return
-        source, query, results = self.source, self.query_text, self.active.results
-
-        def found() -> list[Result]:
-            return placing.with_current(source.passages(query, result.doc_id), result)
+        results = self.active.results
 
         def take(passage: Result) -> None:
             if results.current is result:
                 results.put(passage)
 
-        title = f"Passages of {result.title or result.doc_id}"
-        await self._pick(Picker(title, found, _passage, result), take)
+        await self._pick(choosing.passages(self.source, self.query_text, result), take)
 
     def _acted_on(self) -> Result | None:
         """The result that is selected, to do something with; its query was meant.
@@ -518,9 +452,6 @@ class View(App[None], inherit_bindings=False):
             )
             return
         self.comparison.show_two(not self.comparison.two)
-        self._active = LEFT
-        if self.columns[RIGHT].results.has_focus:
-            self.columns[LEFT].results.focus()
         self._systems_changed()
 
     def action_blind(self) -> None:
@@ -539,6 +470,10 @@ class View(App[None], inherit_bindings=False):
         for system in self.comparison.asked:
             if system.variant:
                 self.lookup.warm(system.variant)
+        if not self.comparison.two:  # the right column goes, and may have the focus
+            self._active = LEFT
+            if self.screen_stack[0].focused is self.columns[RIGHT].results:
+                self.columns[LEFT].results.focus()
         self._arrange()
         self._ask()
         self.refresh_bindings()
@@ -574,8 +509,8 @@ class View(App[None], inherit_bindings=False):
 
     async def action_history(self) -> None:
         """Choose an earlier query."""
-        queries = self._history.queries(self.source.name)[::-1]
-        await self._pick(Picker("Earlier queries", queries, Choice), self._retype)
+        queries = self._history.queries(self.source.name)
+        await self._pick(choosing.history(queries), self._retype)
 
     def _retype(self, query: str) -> None:
         self.field.value = query
@@ -588,10 +523,7 @@ class View(App[None], inherit_bindings=False):
             end = "" if chosen.text.endswith(":") else " "
             self._retype(f"{self.query_text.rstrip()} {chosen.text}".lstrip() + end)
 
-        def shown_as(filter_: Filter) -> Choice:
-            return Choice(filter_.text, filter_.note)
-
-        await self._pick(Picker("Filters", self.source.filters, shown_as), add)
+        await self._pick(choosing.filters(self.source), add)
 
     async def action_system(self) -> None:
         """Choose how the column with the focus is searched."""
@@ -604,11 +536,7 @@ class View(App[None], inherit_bindings=False):
             self.comparison.choose(column, system)
             self._systems_changed()
 
-        def shown_as(system: System) -> Choice:
-            return Choice(system.name, _MEANING[system.mode])
-
-        systems, current = self.comparison.choices(), self.comparison.systems[column]
-        await self._pick(Picker("How to search", systems, shown_as, current), take)
+        await self._pick(choosing.systems(self.comparison, column), take)
 
     async def action_index(self) -> None:
         """Choose another index."""
@@ -617,7 +545,7 @@ class View(App[None], inherit_bindings=False):
             self.status.notice(OPENING.format(name))
             self.run_worker(self._open(name), exclusive=True, group="index")
 
-        await self._pick(Picker("Indexes", self.others, Choice, self.source.name), take)
+        await self._pick(choosing.indexes(self.others, self.source.name), take)
 
     async def _open(self, name: str) -> None:
         """Go over to another index; this one is searched until it is open."""
@@ -638,6 +566,10 @@ class View(App[None], inherit_bindings=False):
     async def _pick(self, picker: Picker[T], take: Callable[[T], None]) -> None:
         await self.push_screen(picker, lambda chosen: None if chosen is None else take(chosen))
 
+    def on_picker_filled(self, event: Picker.Filled) -> None:
+        """Say what is to be known of the choices."""
+        self._tell_notes()
+
     def on_picker_failed(self, event: Picker.Failed) -> None:
         """Say why there is nothing to choose from."""
         self.status.fault(event.reason)
@@ -657,12 +589,3 @@ class View(App[None], inherit_bindings=False):
     def _welcome(self) -> str:
         parts = [f"{self.source.documents:,} documents. Type what you are looking for."]
         return "\n\n".join(filter(None, (*parts, self.source.syntax, "? shows all keys.")))
-
-
-def _passage(result: Result) -> Choice:
-    """A passage among others of its document."""
-    place = "passage" if result.page is None else f"page {result.page}"
-    if result.line is not None:
-        place = f"line {result.line}"
-    heading = "".join(result.headings[-1:])
-    return Choice(place, heading, result.text, result.best, result.marks)

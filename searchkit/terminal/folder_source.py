@@ -6,6 +6,7 @@ from typing import Any
 
 from searchkit.errors import BadInput
 from searchkit.index.live.query import parse
+from searchkit.index.store import Store
 from searchkit.search.live.lists import Ranking
 from searchkit.search.live.passages import Passage, marks_of, matches_of
 from searchkit.search.live.retrieve import DEPTH, Searcher
@@ -28,6 +29,7 @@ class FolderSource:
         self.syntax = SYNTAX
         self.whole = False
         self.notes = notes
+        self._read: tuple[Store, str, str] | None = None
         self._count()
         try:
             self.default = System(*searcher.choose())
@@ -59,8 +61,11 @@ class FolderSource:
         return [_result(passage) for passage in self._searcher.fuse(list(rankings.values()), k)]
 
     def text(self, doc_id: str) -> str:
-        """The text of a document."""
-        return self._searcher.document_text(doc_id)
+        """The text of a document; the last one is kept, which every key asks for again."""
+        read, store = self._read, self._searcher.store
+        if read is None or read[0] is not store or read[1] != doc_id:
+            read = self._read = (store, doc_id, self._searcher.document_text(doc_id))
+        return read[2]
 
     def passages(self, query: str, doc_id: str) -> list[Result]:
         """The passages of a document with words that a query asks for."""

@@ -216,6 +216,19 @@ class Driver:
             f"an answer to {text!r}",
         )
 
+    async def both(self, text):
+        """Type a query and wait until both columns show what they have for it."""
+        await self.type(text)
+        await self.until(
+            lambda: all(column.results.query_text == text for column in self.view.columns),
+            f"two lists for {text!r}",
+        )
+
+    async def blind(self):
+        """Show two columns without their names."""
+        await self.press("escape", "s", "b")
+        assert self.view.comparison.blind
+
     @property
     def lines(self):
         return [strip.text for strip in self.view.screen._compositor.render_strips()]

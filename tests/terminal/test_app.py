@@ -22,6 +22,7 @@ from searchkit.terminal.source import System
 from .conftest import Shelf
 
 DENSE = System("dense", "letters")
+NO_EDITOR = {"EDITOR": "no-such-editor"}
 WATER = [  # what BM25 and letters fused rank for "distilled water"
     "lab/autoclave.md",
     "lab/cold-store.md",
@@ -401,6 +402,23 @@ class TestPassages:
 
         drive(script, care)
 
+    def test_what_is_to_be_known_of_them_is_said_at_once(self, drive, care):
+        found = care.passages
+
+        def cut(query, doc_id):
+            care.notes.append("care.md has more passages that match; the best are listed")
+            return found(query, doc_id)
+
+        care.passages = cut
+
+        async def script(driver):
+            await driver.search("rinse")
+            await driver.press("escape", "m")
+            await driver.until(lambda: "care.md has more passages" in driver.status)
+            assert isinstance(driver.view.screen, Picker)
+
+        drive(script, care)
+
     def test_it_stays_when_a_better_ranking_comes(self, drive, care):
         care.open.clear()
 
@@ -575,7 +593,7 @@ class TestJudging:
             await driver.press("escape", "r")
             assert driver.status == "a quote has no end; close it"
 
-        drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
+        drive(script, folder_shelf, environment=NO_EDITOR)
         assert not (tmp_path / "shelf.jsonl").exists()
 
     def test_what_was_judged_before_is_shown_again(self, drive, tmp_path):
@@ -624,12 +642,7 @@ class TestBlind:
             orders = set()
             for query in self.QUERIES:
                 await driver.until(lambda: driver.view.comparison.blind)
-                await driver.type(query)
-                await driver.until(
-                    lambda query=query: all(
-                        column.results.query_text == query for column in driver.view.columns
-                    )
-                )
+                await driver.both(query)
                 shown = driver.lines[1] + driver.status
                 assert "BM25" not in shown and "letters" not in shown and "found" not in shown
                 assert "left" in shown and "right" in shown
@@ -647,14 +660,9 @@ class TestBlind:
         shelf.dense = lambda query, variant, k: list(reversed(shelf.words("water ferry sea")))
 
         async def script(driver):
-            await driver.press("escape", "s", "b")
+            await driver.blind()
             for number, query in enumerate(self.QUERIES, start=1):
-                await driver.type(query)
-                await driver.until(
-                    lambda query=query: all(
-                        column.results.query_text == query for column in driver.view.columns
-                    )
-                )
+                await driver.both(query)
                 side = driver.view.comparison.column_of(query, 1)  # where BM25 is
                 await driver.press("escape", ("less_than_sign", "greater_than_sign")[side])
                 if number < 8:
@@ -670,7 +678,7 @@ class TestBlind:
 
     def test_a_tie_is_for_neither_and_the_next_query_can_be_typed_at_once(self, drive):
         async def script(driver):
-            await driver.press("escape", "s", "b")
+            await driver.blind()
             await driver.type("ferry")
             await driver.until(lambda: driver.keys(0) and driver.keys(1))
             await driver.press("escape", "equals_sign", *"sea")
@@ -683,7 +691,7 @@ class TestBlind:
         shelf = Shelf()
 
         async def script(driver):
-            await driver.press("escape", "s", "b")
+            await driver.blind()
             shelf.open.clear()
             await driver.type("ferry")
             await driver.press("escape", "less_than_sign")
@@ -758,7 +766,7 @@ class TestOpening:
             await driver.press("enter")
             assert "EDITOR is 'no-such-editor'" in driver.status
 
-        drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
+        drive(script, folder_shelf, environment=NO_EDITOR)
 
     def test_what_is_found_first_is_opened_by_an_enter_that_came_before_it(
         self, drive, folder_shelf, tmp_path
@@ -772,7 +780,7 @@ class TestOpening:
             folder_shelf.words_open.set()
             await driver.until(lambda: "EDITOR is 'no-such-editor'" in driver.status)
 
-        drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
+        drive(script, folder_shelf, environment=NO_EDITOR)
         assert History(tmp_path / "history.jsonl").queries("shelf") == ["distilled water"]
 
     def test_an_enter_is_forgotten_when_the_query_changes(self, drive, folder_shelf):
@@ -785,7 +793,7 @@ class TestOpening:
             await driver.search("distilled water")
             assert "EDITOR" not in driver.status
 
-        drive(script, folder_shelf, environment={"EDITOR": "no-such-editor"})
+        drive(script, folder_shelf, environment=NO_EDITOR)
 
     def test_an_index_without_files_says_so(self, drive):
         async def script(driver):
@@ -879,6 +887,21 @@ class TestIndexes:
             assert "hours before high water" not in driver.screen
 
         drive(script, others=("shelf", "other"), open_source=lambda name: other)
+
+    def test_keys_are_for_the_left_column_where_the_right_one_had_them(self, drive):
+        async def script(driver):
+            await driver.press("escape", "s")
+            await driver.both("distilled water")
+            await driver.press("escape", "tab")
+            assert driver.view.focused is driver.view.columns[1].results
+            await driver.press("i", *"oth", "enter")
+            await driver.until(lambda: " other ›" in driver.lines[0])
+            assert driver.view.focused is driver.view.columns[0].results
+            await driver.search("distilled water")
+            await driver.press("escape", "j", "slash", *"sea")
+            assert driver.view.query_text == "sea"
+
+        drive(script, others=("shelf", "other"), open_source=lambda name: Shelf(name=name))
 
     def test_the_one_that_was_left_is_let_go(self, drive):
         opened = []

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from searchkit.encode.variant import parse
-from searchkit.search.live.retrieve import open_searcher
+from searchkit.search.judging import Ledger
+from searchkit.search.live.retrieve import Searcher, open_searcher
 from searchkit.search.live.sync import Plan, sync
+from searchkit.terminal.grades import Grades
 from searchkit.terminal.preview import excerpt
 from searchkit.terminal.source import Filter, System, open_source
 
@@ -67,7 +69,30 @@ def test_the_passages_of_one_document_come_in_its_order(notes):
         assert {one.text[a:b].lower() for a, b in one.marks} == {"rinse"}
     assert [one.headings[-1] for one in source.passages("en", "care[1]*.md")] == ["End"]
     assert source.passages("zebra", "care[1]*.md") == []
+    headed = source.passages("part", "care[1]*.md")  # it stands above the others, too
+    assert ["## Part" in one.text for one in headed] == [True] * 4
+    assert len(found) > len(headed)
     assert not source.whole
+
+
+def test_a_text_is_put_together_once_while_it_is_read(notes, monkeypatch):
+    made = []
+    document_text = Searcher.document_text
+    monkeypatch.setattr(
+        Searcher,
+        "document_text",
+        lambda searcher, doc_id: made.append(doc_id) or document_text(searcher, doc_id),
+    )
+    source = open_source(notes)
+    ferry, care = "boats/ferry.txt", "lab/autoclave.md"
+    texts = [source.text(doc_id) for doc_id in (ferry, ferry, care, care, ferry)]
+    assert texts[0] == texts[1] == texts[4] == FILES[ferry].rstrip("\n")
+    assert texts[2] == texts[3] != texts[0]
+    assert made == [ferry, care, ferry]
+    (notes.parent / "files" / ferry).write_text("The ferry was sold.\n")
+    sync(notes, (), Plan(workers=1, encode=False))
+    source.refresh()
+    assert source.text(ferry) == "The ferry was sold."
 
 
 def test_rankings_are_those_of_the_searcher(notes):
@@ -91,11 +116,18 @@ def test_a_word_that_is_being_typed_finds_what_begins_so(notes):
 
 
 def test_filters_are_offered_with_what_they_leave(notes):
+    inner = notes.parent / "files" / "boats" / "lab" / "deck.md"
+    inner.parent.mkdir()
+    inner.write_text("The deck is scrubbed.\n")
+    sync(notes, (), Plan(workers=1, encode=False))
     source = open_source(notes)
     offered = source.filters()
-    assert Filter("format:markdown", "2 documents") in offered
-    assert Filter('path:"my notes"', "1 document") in offered
+    assert Filter("format:markdown", "3 documents") in offered
+    assert Filter('path:"/my notes"', "1 document") in offered
     assert "after:" in [one.text for one in offered]
+    for one in offered:
+        if one.text.startswith("path:"):
+            assert one.note.split()[0] == str(len(source.words(one.text, 200).found))
     (result,) = source.results("f", {"BM25": source.words('path:"my notes" channel', 200)}, 10)
     assert result.doc_id == "my notes/radio.md"
     assert source.need('path:"my notes" channel -x') == "channel"
@@ -131,3 +163,17 @@ def test_notes_of_a_search_reach_the_view(notes):
 
 def test_the_default_of_one_untrained_encoder_is_words(notes):
     assert open_source(notes).default == System("bm25")
+
+
+def test_what_is_judged_is_kept_as_the_words_that_a_query_asks_for(notes, tmp_path):
+    """Without its operators, what is left of a query may look as if it had others."""
+    ledger = Ledger(tmp_path / "notes.jsonl")
+    grades = Grades(open_source(notes), ledger)
+    grades.add('"distilled -water" path:lab/', "lab/autoclave.md", 1)
+    grades.add("high water", "boats/ferry.txt", 1)
+    found = [(entry.query, entry.literal) for entry in ledger.read().entries]
+    assert found == [("distilled -water", True), ("high water", False)]
+    ledger.add("distilled -water", "lab/autoclave.md", 0)  # another query: it excludes
+    again = Grades(open_source(notes), ledger)
+    again.read()
+    assert again.of('"distilled -water"') == {"lab/autoclave.md": 1}

@@ -181,16 +181,22 @@ def test_a_model_that_loads_does_not_hold_up_words(shelf):
     assert told(run(script, shelf)) == [("ferry", 0, True)]
 
 
+async def one_at_work_and_one_behind(latest, gate, done):
+    """A job that is at work until the gate opens, and one that waits for it."""
+    first = asyncio.ensure_future(latest.run(lambda: (gate.wait(10), done.append(1))))
+    await until(lambda: latest.busy)
+    second = asyncio.ensure_future(latest.run(lambda: done.append(2)))
+    await asyncio.sleep(0)
+    return first, second
+
+
 class TestLatest:
     def test_drops_jobs_that_waited_behind_a_newer_one(self):
         gate, done = threading.Event(), []
 
         async def script():
             latest = Latest("test")
-            first = asyncio.ensure_future(latest.run(lambda: (gate.wait(10), done.append(1))))
-            await until(lambda: latest.busy)
-            second = asyncio.ensure_future(latest.run(lambda: done.append(2)))
-            await asyncio.sleep(0)
+            first, second = await one_at_work_and_one_behind(latest, gate, done)
             third = asyncio.ensure_future(latest.run(lambda: done.append(3)))
             await asyncio.sleep(0)
             gate.set()
@@ -227,10 +233,7 @@ class TestLatest:
 
         async def script():
             latest = Latest("closed")
-            first = asyncio.ensure_future(latest.run(lambda: (gate.wait(10), done.append(1))))
-            await until(lambda: latest.busy)
-            second = asyncio.ensure_future(latest.run(lambda: done.append(2)))
-            await asyncio.sleep(0)
+            first, second = await one_at_work_and_one_behind(latest, gate, done)
             latest.close()
             assert latest.busy
             gate.set()

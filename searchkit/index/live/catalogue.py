@@ -62,12 +62,14 @@ _CHUNK = (
     " FROM chunks JOIN documents ON document = number"
 )
 _DOCUMENT = "SELECT doc_id, path, format, title, language, modified, part, chunks FROM documents"
-# A filter's values, by its name. A part of a file stands behind its path, and may have slashes.
+# A filter's values, by its name: of folders those in the root, and so with a slash before them. A
+# part of a file stands behind its path, and may have slashes.
 _VALUES = {
     "format": "format",
     "lang": "language",
-    "path": "CASE WHEN part != '' AND instr(doc_id, '/') > instr(doc_id, '#' || part) THEN ''"
-    " ELSE substr(doc_id, 1, instr(doc_id, '/') - 1) END",
+    "path": "CASE WHEN instr(doc_id, '/') = 0 THEN ''"
+    " WHEN part != '' AND instr(doc_id, '/') > instr(doc_id, '#' || part) THEN ''"
+    " ELSE '/' || substr(doc_id, 1, instr(doc_id, '/') - 1) END",
 }
 _FILE = (
     "SELECT path, root, size, modified_ns, inode, blake3, format, state, reason, reading, settled"
@@ -103,7 +105,8 @@ class FileRecord:
         blake3: of its bytes, 64 hexadecimal digits; empty where they were not read.
         format: the reader in corpus/formats; empty without one.
         state: "empty" is a file that was read and holds no text.
-        reason: why it is ignored or failed; empty otherwise.
+        reason: why it is ignored or failed, or why one that was read could not be read again and
+            stays as it was; empty otherwise.
         reading: stands for the way it was read and cut; another one reads it again.
         settled: False where it may have changed since without showing it.
     """
@@ -369,12 +372,25 @@ class Catalogue:
         Raises:
             UnknownName: there is no such document.
         """
+        ids = self.chunk_ids_of_document(doc_id)
+        where = "chunk_id >= ? AND chunk_id < ? ORDER BY chunk_id"
+        rows = self._connection.execute(f"{_CHUNK} WHERE {where}", [ids.start, ids.stop])
+        return [_chunk(row) for row in rows]
+
+    def chunk_ids_of_document(self, doc_id: str) -> range:
+        """The ids of a document's chunks, in the order of its text.
+
+        Raises:
+            UnknownName: there is no such document.
+        """
         self.documents([doc_id])
         own = "SELECT first_chunk, first_chunk + chunks FROM documents WHERE doc_id = ?"
-        first, end = self._connection.execute(own, [doc_id]).fetchone()
-        where = "chunk_id >= ? AND chunk_id < ? ORDER BY chunk_id"
-        rows = self._connection.execute(f"{_CHUNK} WHERE {where}", [first, end])
-        return [_chunk(row) for row in rows]
+        return range(*self._connection.execute(own, [doc_id]).fetchone())
+
+    def chunk_ids(self, numbers: Sequence[int]) -> list[range]:
+        """The ids of the chunks of documents with these numbers, by ascending number."""
+        own = "SELECT number, first_chunk, first_chunk + chunks FROM documents"
+        return [range(first, end) for _, first, end in sorted(self._among(own, "number", numbers))]
 
     def all_chunks(self) -> Iterator[ChunkRecord]:
         """Every chunk, in the order of their ids; read as it is asked for."""

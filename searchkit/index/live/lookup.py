@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _MOST_EXPANSIONS = 64
 _BELOW = 1e-3
 
+_MOST_OF_PHRASE = 2**14  # words that the patterns of one phrase may stand for; tantivy's own limit
+
 # The weight of a compound as a whole, and of its spelling, where its parts have 1. On the
 # collections cacm and cranfield 0.25 is as good as nothing, and 1 costs 0.009 nDCG@10. What is
 # joined by these has its spelling for a name, and a number has no other meaning: both weigh 1.
@@ -110,6 +112,19 @@ class Lookup:
             *((self._occur.Must, self._queries.const_score_query(one, 0.0)) for one in wanted),
             *((self._occur.MustNot, one) for one in unwanted),
         ]
+
+    def bounds(
+        self, within: range | None, without: Sequence[range]
+    ) -> "list[tuple[tantivy.Occur, Asked]]":
+        """Which ids chunks must and must not have; no range is empty."""
+        asked = []
+        if within is not None:
+            asked.append(
+                (self._occur.Must, self._queries.const_score_query(self._ids(within), 0.0))
+            )
+        if without:
+            asked.append((self._occur.MustNot, self._any_of([self._ids(ids) for ids in without])))
+        return asked
 
     def all_of(
         self, wanted: "Asked | None", conditions: "Sequence[tuple[tantivy.Occur, Asked]]"
@@ -189,7 +204,7 @@ class Lookup:
             return self._sequence(words)
         # The run may go on in the text, and then its last character is the first of a pair.
         if len(last.sequence) == 1:
-            return self._sequence(words, open_ended=True)
+            return self._open_ended(words)
         return self._sequence(words[:-1])
 
     def _prefix(self, tokens: Sequence[Token]) -> "Asked":
@@ -198,8 +213,7 @@ class Lookup:
             return self._phrase(tokens)
         if len(tokens) == 1:
             return self._beginning(last.whole)
-        words = [word for token in tokens for word in token.sequence]
-        return self._sequence(words, open_ended=True)
+        return self._open_ended([word for token in tokens for word in token.sequence])
 
     def _continued(self, token: Token) -> "list[Asked]":
         """The words that begin as the token does, in any of their inflections."""
@@ -229,14 +243,36 @@ class Lookup:
         idf = math.log(1 + (self._searcher.num_docs - found + 0.5) / (found + 0.5))
         return self._queries.const_score_query(near, idf)
 
-    def _sequence(self, words: Sequence[str], *, open_ended: bool = False) -> "Asked":
-        """Words next to each other; the last is only how a word begins if `open_ended`."""
+    def _sequence(self, words: Sequence[str]) -> "Asked":
+        """Words next to each other."""
         if len(words) == 1:
-            return self._beginning(words[0]) if open_ended else self._term("surface", words[0])
-        if open_ended:
-            patterns = [*map(_escaped, words[:-1]), _beginning(words[-1])]
-            return self._queries.regex_phrase_query(self._schema, "surface", list(patterns))
+            return self._term("surface", words[0])
         return self._queries.phrase_query(self._schema, "surface", list(words))
+
+    def _open_ended(self, words: Sequence[str]) -> "Asked":
+        """Words next to each other; the last is only how a word begins."""
+        *before, prefix = words
+        if not before:
+            return self._beginning(prefix)
+        return self._best_of(
+            [
+                self._queries.regex_phrase_query(
+                    self._schema, "surface", [*map(_escaped, before), pattern]
+                )
+                for pattern in self._patterns(prefix, _MOST_OF_PHRASE - len(before))
+            ]
+        )
+
+    def _patterns(self, prefix: str, most: int) -> list[str]:
+        """All words that begin so, in patterns that stand for at most so many each."""
+        words = self._searcher.terms_with_prefix("surface", prefix)
+        if len(words) <= most:
+            return [_beginning(prefix)]
+        longer = sorted({word[: len(prefix) + 1] for word, _ in words})
+        itself = [_escaped(prefix)] if longer[0] == prefix else []
+        return itself + [
+            pattern for one in longer[len(itself) :] for pattern in self._patterns(one, most)
+        ]
 
     def _term(self, field: str, term: str) -> "Asked":
         return self._queries.term_query(self._schema, field, term, "freq")
@@ -263,6 +299,10 @@ class Lookup:
         first = _LEAST if after is None else max(_LEAST, math.ceil(after))
         last = _MOST if before is None else min(_MOST, math.ceil(before) - 1)
         return self._queries.range_query(self._schema, "modified", self._integer, first, last)
+
+    def _ids(self, ids: range) -> "Asked":
+        first, last = ids[0], ids[-1]
+        return self._queries.range_query(self._schema, "chunk_id", self._integer, first, last)
 
     def _any_of(self, asked: "Sequence[Asked]") -> "Asked":
         if len(asked) == 1:

@@ -176,7 +176,15 @@ class WordIndex:
         """How many chunks there are."""
         return self._searcher.num_docs
 
-    def search(self, query: Query, k: int, *, filters: Filters = NONE) -> list[tuple[int, float]]:
+    def search(
+        self,
+        query: Query,
+        k: int,
+        *,
+        filters: Filters = NONE,
+        within: range | None = None,
+        without: Sequence[range] = (),
+    ) -> list[tuple[int, float]]:
         """The k best chunks: descending score, then ascending chunk_id, at the cut too.
 
         Where the query has no words but filters, these are all chunks that pass them, with a score
@@ -186,6 +194,8 @@ class WordIndex:
             query: what to look for; its own filters apply.
             k: the length of the ranking; shorter where fewer chunks match.
             filters: to apply as well. They all work within the search, not on its results.
+            within: the ids of the only chunks to look at; not empty.
+            without: ids of chunks to pass over; none of them empty.
 
         Raises:
             ValueError: k < 1.
@@ -198,7 +208,8 @@ class WordIndex:
         conditions = lookup.conditions(query.filters) + lookup.conditions(filters)
         if not len(self) or (wanted is None and not conditions):
             return []
-        both = lookup.all_of(wanted, conditions + lookup.exclusions(query))
+        conditions += lookup.exclusions(query) + lookup.bounds(within, without)
+        both = lookup.all_of(wanted, conditions)
         return self._listed(both, k) if wanted is None else self._ranked(both, k)
 
     def holding(self, matches: Sequence[Match]) -> list[int] | None:

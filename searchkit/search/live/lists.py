@@ -5,7 +5,7 @@ of each document, or all.
 """
 
 import inspect
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from searchkit import catalog
 from searchkit.errors import BadInput, UnknownName
 from searchkit.index.live.catalogue import ChunkRecord, DocumentRecord, Places
 from searchkit.index.live.generation import Generation, encoded_part
-from searchkit.index.live.query import NONE, Filters, Match, Query
+from searchkit.index.live.query import NONE, Clause, Filters, Match, Query
 from searchkit.index.vector import Vectors
 from searchkit.records import Hit
 from searchkit.search import contents
@@ -30,6 +30,9 @@ from searchkit.search.retrieve import FUSIONS
 WORDS = "bm25"  # what the list of what words find is called
 EXACT = contents.EXACT
 
+PASSAGES = 200  # the most that are listed of one document: as many as a person looks through
+
+_LONG = 50  # chunks in one list, from which a document is passed over in the next, longer one
 _REMEMBERED = 16  # sets of filters whose documents are known, and of words whose chunks are
 
 Asked = TypeVar("Asked")
@@ -94,22 +97,45 @@ class Lists:
     def words(self, asked: Query, k: int, *, per_document: bool, filters: Filters) -> Ranking:
         """The k best documents, or chunks, by BM25."""
         catalogue, words = self.generation.catalogue, self.generation.words
-        most = min(k, catalogue.number_of_documents()) if per_document else k
-        owners: dict[int, int] = {}
-        count = 2 * k if per_document else k
+        if not per_document:
+            return self._ranking(WORDS, words.search(asked, k, filters=filters), asked, False)
+        most = min(k, catalogue.number_of_documents())
+        best: dict[int, tuple[int, float]] = {}  # by document
+        passed: list[range] = []
+        count = 2 * k
         while True:
-            hits = words.search(asked, count, filters=filters)
-            best = hits
-            if per_document:
-                new = [chunk_id for chunk_id, _ in hits if chunk_id not in owners]
-                owners |= catalogue.documents_of_chunks(new)
-                firsts: dict[int, tuple[int, float]] = {}
-                for hit in hits:
-                    firsts.setdefault(owners[hit[0]], hit)
-                best = list(firsts.values())
+            hits = words.search(asked, count, filters=filters, without=passed)
+            owners = catalogue.documents_of_chunks([chunk_id for chunk_id, _ in hits])
+            for hit in hits:
+                best.setdefault(owners[hit[0]], hit)
             if len(best) >= most or len(hits) < count:
-                return self._ranking(WORDS, best[:k], asked, per_document)
+                return self._ranking(WORDS, list(best.values())[:k], asked, True)
+            # A long document may fill whole lists, and none of its chunks can matter any more.
+            held = Counter(owners.values())
+            long = [document for document, chunks in held.items() if chunks >= _LONG]
+            passed += catalogue.chunk_ids(long)
             count *= 4
+
+    def passages(self, asked: Query, doc_id: str) -> tuple[Ranking, bool]:
+        """The passages of a document with words of a query, in the order of its text.
+
+        Returns:
+            The best `PASSAGES` of them by BM25, and whether there are more.
+
+        Raises:
+            UnknownName: the index has no document of that id.
+        """
+        catalogue = self.generation.catalogue
+        within = catalogue.chunk_ids_of_document(doc_id)
+        wanted = tuple(Clause(one.match) for one in asked.clauses if one.occur != "not")
+        hits = self.generation.words.search(Query(asked.text, wanted), PASSAGES + 1, within=within)
+        found = tuple(
+            Found(chunk, 0.0)
+            for chunk in catalogue.chunks(chunk_id for chunk_id, _ in sorted(hits[:PASSAGES]))
+            # The words may stand in its headings alone, as those of a title do in all of them.
+            if passages.matches_of(asked, self.generation.row(chunk).text)
+        )
+        return Ranking(WORDS, found, asked, per_document=False, lists=self), len(hits) > PASSAGES
 
     def nearest(
         self,

@@ -20,8 +20,8 @@ from searchkit.index.store import Rebuilt, Store
 from searchkit.index.vector import Vectors
 from searchkit.search.default import default_of
 from searchkit.search.live.documents import text_of
-from searchkit.search.live.lists import EXACT, WORDS, Found, Lists, Ranking, merged, shown
-from searchkit.search.live.passages import Passage, matches_of
+from searchkit.search.live.lists import EXACT, WORDS, Lists, Ranking, merged, shown
+from searchkit.search.live.passages import Passage
 from searchkit.search.retrieve import MODES, Mode, is_trained, open_encoders, query_encoder
 
 DEPTH = 100  # how much of each ranking a fusion sees, at least
@@ -63,7 +63,7 @@ class Searcher:
         """
         if self.generation.is_newest():
             return False
-        self._lists = _opened(self.path)
+        self._lists = _opened(self.path, self.generation)
         return True
 
     def choose(
@@ -118,7 +118,7 @@ class Searcher:
             CorruptFile: a file that is needed is not what was written.
         """
         mode, variant = self.choose(mode, variant, vector_index)
-        asked = query if isinstance(query, Query) else _read(query)
+        asked = _asked(query)
         if k < 1:
             raise BadInput(f"k is {k}; ask for at least 1 passage")
         if mode == "dense" and not asked.text:
@@ -148,7 +148,7 @@ class Searcher:
 
     def search_words(
         self,
-        query: str,
+        query: str | Query,
         k: int = DEPTH,
         *,
         per_document: bool = True,
@@ -168,14 +168,14 @@ class Searcher:
         Raises:
             BadInput: the query is empty or cannot be read, and is not being typed.
         """
-        asked = parse(query, lenient=True) if typing else _read(query)
+        asked = _asked(query, typing)
         return self._answered(
             lambda lists: lists.words(asked, k, per_document=per_document, filters=filters)
         )
 
     def search_dense(
         self,
-        query: str,
+        query: str | Query,
         k: int = DEPTH,
         *,
         variant: str | None = None,
@@ -201,7 +201,7 @@ class Searcher:
             UnknownName: there is no such vector index, or the encoder has not encoded anything yet;
                 see also `choose`.
         """
-        asked = parse(query, lenient=True) if typing else _read(query)
+        asked = _asked(query, typing)
         _, name = self.choose("dense", variant, vector_index)
         assert name is not None  # only BM25 has none
 
@@ -239,22 +239,21 @@ class Searcher:
     def passages_of(self, doc_id: str, query: str) -> list[Passage]:
         """The passages of a document with words of a query, which may be half typed, in its order.
 
+        Of very many only the best by BM25 are given, and it is said so.
+
         Raises:
             UnknownName: the index has no document of that id.
         """
         asked = parse(query, lenient=True)
 
-        def answer(lists: Lists) -> list[Passage]:
-            generation = lists.generation
-            found = tuple(
-                Found(chunk, 0.0)
-                for chunk in generation.catalogue.chunks_of_document(doc_id)
-                if matches_of(asked, generation.row(chunk).text)
-            )
-            ranking = Ranking(WORDS, found, asked, per_document=False, lists=lists)
-            return shown(merged([ranking], len(found)))
+        def answer(lists: Lists) -> tuple[list[Passage], bool]:
+            ranking, more = lists.passages(asked, doc_id)
+            return shown(merged([ranking], len(ranking.found))), more
 
-        return self._answered(answer)
+        found, more = self._answered(answer)
+        if more:
+            self._say(f"{doc_id} has more passages that match; the best are listed")
+        return found
 
     def document(self, doc_id: str) -> DocumentRecord:
         """What is known of a document.
@@ -374,11 +373,18 @@ class _Encoder:
         return self._known[text]
 
 
-def _opened(path: Path) -> Lists:
+def _opened(path: Path, before: Generation | None = None) -> Lists:
     """The newest generation; its catalogue is closed when nothing refers to it any more."""
-    lists = open_newest(path, Lists)
+    lists = open_newest(path, Lists, before)
     lists.generation.catalogue.close_when_unused()
     return lists
+
+
+def _asked(query: str | Query, typing: bool = False) -> Query:
+    """A query as it was read, or read now."""
+    if isinstance(query, Query):
+        return query
+    return parse(query, lenient=True) if typing else _read(query)
 
 
 def _read(query: str) -> Query:

@@ -310,5 +310,5 @@ def test_what_filters_can_ask_for_is_counted(folder, tmp_path):
             ("format", "plain", 3),
             ("format", "markdown", 1),
             ("lang", "en", 1),
-            ("path", "mail", 2),
+            ("path", "/mail", 2),
         ]

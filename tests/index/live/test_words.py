@@ -324,6 +324,19 @@ def test_a_prefix_of_very_many_words_finds_them_all(tmp_path):
     assert sorted(found(index, "x1*")) == sorted(n for n in range(200) if str(n)[0] == "1")
 
 
+def test_a_phrase_whose_last_word_stands_for_very_many_finds_them_all(tmp_path):
+    """Of more than tantivy looks for in one phrase, and the word itself is one of them."""
+    many = [f"foo ba{number:05}" for number in range(17_000)]
+    texts = [" ".join(many[first : first + 100]) for first in range(0, len(many), 100)]
+    others = ["foo bc ba00001", "foo/ba", "ba foo"]
+    index = made(tmp_path / "index", [*texts, *others])
+    ba, b = [*range(170), 171], [*range(172)]
+    assert sorted(found(index, "foo/ba*")) == sorted(found(index, "+foo/ba*")) == ba
+    assert sorted(found(index, "foo/b*")) == index.holding([Prefix("foo/b")]) == b
+    assert sorted(found(index, "foo -foo/ba*")) == [170, 172]
+    assert found(index, "foo/ba1695*") == [169]
+
+
 # Against a plain dictionary
 
 LETTERS = ["red", "reed", "green", "grin", "ocean", "octet"]
@@ -655,6 +668,18 @@ def test_all_chunks_that_hold_one_of_some_words_are_told(tmp_path):
     assert holding(Word("zebra")) == [] and holding(Prefix("wat")) == [7]
     assert index.holding([Word("...")]) is None
     assert made(tmp_path / "empty", {}).holding([Word("ferry")]) == []
+
+
+@pytest.mark.parametrize("query", ["ferry", "ferry -number9", "path:a.md"])
+def test_ids_bound_a_search(query, tmp_path):
+    index = made(tmp_path / "index", [f"ferry number{number}" for number in range(30)])
+    everything = index.search(parse(query), 30)
+    some = index.search(parse(query), 30, within=range(5, 12))
+    assert some == [one for one in everything if 5 <= one[0] < 12]
+    assert index.search(parse(query), 2, within=range(5, 12)) == some[:2]
+    rest = index.search(parse(query), 30, without=[range(0, 4), range(8, 29)])
+    assert rest == [one for one in everything if one[0] in (4, 5, 6, 7, 29)]
+    assert index.search(Query(""), 9, within=range(5, 12)) == []
 
 
 def test_a_search_needs_a_depth(library):

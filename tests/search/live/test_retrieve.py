@@ -15,6 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from searchkit import files
 from searchkit.encode import embedder as embedders
 from searchkit.encode.variant import parse as variant_of
 from searchkit.errors import BadInput, UnknownName
@@ -31,7 +32,7 @@ from searchkit.rank.fusion import rrf, weighted
 from searchkit.records import Hit
 from searchkit.search import default
 from searchkit.search.live import nearest, retrieve
-from searchkit.search.live.lists import Lists
+from searchkit.search.live.lists import PASSAGES, Lists
 from searchkit.search.live.retrieve import open_searcher
 
 # Which paragraphs each file has; equal ones share a row.
@@ -496,6 +497,27 @@ def lopsided(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def between(tmp_path_factory):
+    """Short documents before, between and behind two that have 700 chunks each."""
+    texts = {
+        f"{name}.md": [
+            f"{'ferry ' * (1 + n % times)}{name} number{n}" + " and sheep" * (n % 3)
+            for n in range(size)
+        ]
+        for name, size, times in (
+            ("a", 1, 1),
+            ("b", 700, 3),
+            ("c", 2, 1),
+            ("d", 700, 2),
+            ("e", 3, 1),
+        )
+    }
+    path = tmp_path_factory.mktemp("folders") / "between"
+    write(path, texts, {1: [text for some in texts.values() for text in some]})
+    return path
+
+
 class TestFewDocuments:
     """A list of 100 that an index of 31 documents cannot fill ends when it has them all."""
 
@@ -545,6 +567,38 @@ class TestFewDocuments:
         assert found == sorted(found, key=lambda one: (-one[0], one[1]))
         assert all(scores[chunk_id] == score for score, chunk_id in found)
 
+    @pytest.fixture
+    def listed(self, monkeypatch):
+        """How many chunks each search for words gave."""
+        counted = []
+        search = WordIndex.search
+
+        def count(index, *given, **more):
+            found = search(index, *given, **more)
+            counted.append(len(found))
+            return found
+
+        monkeypatch.setattr(WordIndex, "search", count)
+        return counted
+
+    def test_a_long_one_that_alone_has_a_word_is_listed_once(self, lopsided, listed):
+        ranking = open_searcher(lopsided).search_words("number", 30)
+        assert [one.chunk.doc_id for one in ranking.found] == ["long.md"]
+        assert listed == [60, 0]
+
+    @pytest.mark.parametrize("k", [1, 3, 5, 30])
+    @pytest.mark.parametrize("query", ["ferry", "sheep", "ferry -number7", "path:/"])
+    def test_long_ones_hide_none_between_them(self, between, listed, query, k):
+        searcher = open_searcher(between)
+        words, catalogue = searcher.generation.words, searcher.generation.catalogue
+        firsts = {}
+        for chunk_id, score in words.search(queries.parse(query), 5000):
+            (chunk,) = catalogue.chunks([chunk_id])
+            firsts.setdefault(chunk.doc_id, (chunk_id, score))
+        ranking = searcher.search_words(query, k)
+        assert [(one.chunk.chunk_id, one.score) for one in ranking.found] == [*firsts.values()][:k]
+        assert sum(listed[1:]) < 1000
+
 
 class TestPassages:
     def test_tell_all_of_document_and_place(self, searcher):
@@ -573,6 +627,39 @@ class TestPassages:
         with pytest.raises(UnknownName, match="no document 'nope'"):
             searcher.document("nope")
         assert searcher.document("staff.md").path == "/docs/staff.md"
+
+    @pytest.fixture
+    def read(self, monkeypatch):
+        """The chunks whose text was read."""
+        chunks = []
+        row = Generation.row
+        monkeypatch.setattr(
+            Generation, "row", lambda given, chunk: chunks.append(chunk) or row(given, chunk)
+        )
+        return chunks
+
+    def test_of_one_document_are_found_without_reading_the_others(self, lopsided, read):
+        found = open_searcher(lopsided).passages_of("long.md", "sheep 17 -number")
+        assert [passage.text for passage in found] == ["ferry number 17"]
+        assert [found[0].text[a:b] for a, b in found[0].marks] == ["17"]
+        assert {chunk.chunk_id for chunk in read} == {found[0].chunk_id}
+
+    def test_of_one_document_are_the_best_in_its_order_where_they_are_very_many(
+        self, lopsided, read
+    ):
+        said = []
+        searcher = open_searcher(lopsided, say=said.append)
+        found = searcher.passages_of("long.md", "number 17 850")
+        assert len(found) == PASSAGES == len({chunk.chunk_id for chunk in read})
+        assert {"ferry number 17", "ferry number 850"} < {passage.text for passage in found}
+        starts = [passage.start for passage in found]
+        assert starts == sorted(set(starts))
+        assert [passage.rank for passage in found] == list(range(1, PASSAGES + 1))
+        assert {passage.doc_id for passage in found} == {"long.md"}
+        assert said == ["long.md has more passages that match; the best are listed"]
+        assert len(searcher.passages_of("3.md", "ferry")) == 1 == len(said)
+        with pytest.raises(UnknownName, match="no document 'nope'"):
+            searcher.passages_of("nope", "ferry")
 
     def test_say_which_list_gave_what(self, searcher):
         (first, *_) = mine = searcher.search("ferry", 9, mode="hybrid", variant="mean-causal")
@@ -742,6 +829,19 @@ class TestGenerations:
         assert not searcher.refresh()
         # A list of the generation before is shown as it was found.
         assert {p.doc_id for p in searcher.fuse([ranking])} == {p.doc_id for p in before}
+
+    def test_what_a_commit_leaves_alone_is_not_read_again(self, copy, monkeypatch):
+        searcher = open_searcher(copy)
+        how = {"mode": "dense", "variant": "mean-causal", "vector_index": "flat"}
+        before = searcher.search("ferry", 9, **how)
+        with Store.open(copy).writing() as draft:
+            draft.add("note")
+        read = []
+        hashed = files.blake3_of
+        monkeypatch.setattr(files, "blake3_of", lambda path: read.append(path) or hashed(path))
+        assert searcher.refresh()
+        assert searcher.search("ferry", 9, **how) == before
+        assert read == []
 
     def test_what_was_replaced_before_it_was_opened_is_looked_for_in_the_newest(self, copy):
         searcher = open_searcher(copy)  # has opened neither texts nor words
