@@ -1,6 +1,7 @@
 """searchkit index: a folder of documents, or a corpus, to an index."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from searchkit.commands import _options as options
-from searchkit.errors import BadInput
+from searchkit.commands._streams import plain
+from searchkit.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
     from searchkit.index.store import Store
@@ -46,7 +48,7 @@ def run(
     ] = False,
     yes: Annotated[
         bool,
-        typer.Option("--yes", help="Go on where work that was done has to be done again."),
+        typer.Option("--yes", help="Go on where work that was done has to be done again, unasked."),
     ] = False,
     include: Annotated[
         list[str] | None,
@@ -183,7 +185,7 @@ def run(
         "--report-recall": report_recall,
         "--k1, --b, --stop-words and --stemmer": text_parameters,
     }
-    if _is_corpus(paths):
+    if _is_corpus(paths, name):
         _refuse(of_a_folder, "an index of a corpus", "a folder")
         _index_corpus(
             (paths or [])[0],
@@ -220,14 +222,36 @@ def run(
     )
 
 
-def _is_corpus(paths: Sequence[Path] | None) -> bool:
-    """Whether what is named is a corpus, and not folders of documents."""
+def _is_corpus(paths: Sequence[Path] | None, name: str | None) -> bool:
+    """Whether what is named is a corpus, and not folders of documents or a part of those."""
     if not paths or len(paths) > 1:
         return False
     path = paths[0]
-    if path.name.removesuffix(".gz").endswith(".jsonl"):
-        return True
-    return any((path / corpus).is_file() for corpus in _CORPUS)
+    is_one = path.name.removesuffix(".gz").endswith(".jsonl") or any(
+        _is_file(path / corpus) for corpus in _CORPUS
+    )
+    return is_one and not _is_followed(path, name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # whoever reads its folder says why it cannot be
+        return False
+
+
+def _is_followed(path: Path, name: str | None) -> bool:
+    """Whether the index that is meant follows a folder in which a path lies."""
+    from searchkit.index.store import Store
+
+    path = path.expanduser().resolve()
+    try:
+        store = Store.open(options.index_path(path.name if name is None else name))
+    except UnknownName:
+        return False
+    if store.corpus.get("kind") != "folder" or "catalogue" not in store.names():
+        return False
+    return any(path.is_relative_to(root["path"]) for root in store.facts("catalogue")["roots"])
 
 
 def _refuse(given: Mapping[str, Any], what: str, other: str) -> None:
@@ -272,7 +296,7 @@ def _index_corpus(
 
 def _index_folders(paths: Sequence[Path], name: str | None, plan: Mapping[str, Any]) -> None:
     from searchkit.commands._terminal import Terminal, results
-    from searchkit.search.live.plan import Plan
+    from searchkit.search.live.plan import NeedsYes, Plan
     from searchkit.search.live.sync import sync
 
     if name is None and len(paths) != 1:
@@ -286,13 +310,37 @@ def _index_folders(paths: Sequence[Path], name: str | None, plan: Mapping[str, A
         if name is None
         else options.any_index_path(name)
     )
-    with Terminal() as terminal:
-        report = sync(place, paths, Plan(**plan), terminal)
+
+    def bring(**more: Any) -> "Report":
+        with Terminal() as terminal:
+            return sync(place, paths, Plan(**{**plan, **more}), terminal)
+
+    try:
+        report = bring()
+    except NeedsYes as error:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise
+        if not _agrees(error.cost):
+            raise typer.Exit(1) from None
+        report = bring(yes=True)
     show_report(report)
     if not report.dry:
         results.tell(f"{place}")
     if any(report.faults):
         raise typer.Exit(1)
+
+
+def _agrees(cost: str) -> bool:
+    """Ask on the terminal whether to go on."""
+    from rich.prompt import Confirm
+    from rich.text import Text
+
+    from searchkit.commands._terminal import notes
+
+    try:
+        return Confirm.ask(Text(f"{plain(cost)}. Go on?"), console=notes, default=False)
+    except EOFError:
+        return False
 
 
 def show_report(report: "Report") -> None:

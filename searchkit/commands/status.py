@@ -133,9 +133,9 @@ def _summary(generation: "Generation") -> _Told:
     told += [f"follows {root.path}" for root in catalogue.roots()]
     counted = [f"{count:,} {state}" for state, count in catalogue.counts().items() if count]
     told.append(f"files: {', '.join(counted) or 'none'}")
-    for state in ("failed", "encrypted"):
-        for file in catalogue.files(states=[state]):
-            told.append(f"  {state:<9}  {file.path}{f': {file.reason}' if file.reason else ''}")
+    for file in catalogue.files(states=["indexed", "empty", "failed", "encrypted"]):
+        if file.reason:  # of the first two, those that could not be read again
+            told.append(f"  {file.state:<9}  {file.path}: {file.reason}")
     ignored = Counter(file.reason for file in catalogue.files(states=["ignored"]))
     told += [f"  ignored    {n:,}: {reason}" for reason, n in ignored.most_common(_REASONS_SHOWN)]
     if len(ignored) > _REASONS_SHOWN:

@@ -11,6 +11,7 @@ what any of them says is stronger than what any .gitignore says: it can take bac
 out.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -86,10 +87,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """A file or a folder that is not read; what is not UTF-8 in its name is written as escapes."""
+    """A file or a folder that is not read; what is not UTF-8 in its name is written as escapes.
+
+    Attributes:
+        path: absolute.
+        reason: one line.
+        unreadable: whether it would be read if only that were possible; no rule leaves it out.
+    """
 
     path: Path
     reason: str
+    unreadable: bool = False
 
 
 def walk(place: Path, rules: Rules, *, root: Path) -> Iterator[Found | PassedOver]:
@@ -116,9 +124,34 @@ def walk(place: Path, rules: Rules, *, root: Path) -> Iterator[Found | PassedOve
         raise BadInput(f"the name of {_escaped(str(place))} is not UTF-8; rename it")
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder; name one that exists")
-    if not os.path.lexists(place):
+    if not is_there(place):
         raise BadInput(f"there is no {place}; name a file or a folder that exists")
     return _Walk(str(root), rules).below(below.parts)
+
+
+def is_there(place: Path) -> bool:
+    """Whether there is anything at a path; also where that cannot be known."""
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def is_entered(within: Path, rules: Rules) -> bool:
+    """Whether a walk looks at a path at all, or else it is hidden or belongs to version control.
+
+    Args:
+        within: the path, from the root on.
+        rules: what is worth reading.
+    """
+    return not any(
+        name in _VERSION_CONTROL
+        or (name.startswith(".") and not rules.hidden and name not in (_OWN, _GIT))
+        for name in within.parts
+    )
 
 
 class _IgnoreFile(NamedTuple):
@@ -247,7 +280,8 @@ class _Walk:
             limit = self._rules.most_bytes
             return _passed_over(entry.path, f"{status.st_size:,} bytes, over {limit:,}")
         if not os.access(entry.path, os.R_OK):
-            return _passed_over(entry.path, "cannot be read (Permission denied)")
+            denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return _unreadable(entry.path, denied) if os.access(entry.path, os.F_OK) else None
         if linked and not self._is_new(status):
             return _passed_over(entry.path, "another link leads to it")
         return Found(Path(entry.path), status.st_size, status.st_mtime_ns, status.st_ino)
@@ -273,7 +307,7 @@ class _Walk:
             if self._rules.gitignore:
                 git = (*_patterns(special.get(_GIT), within), *git)
         except _NoPatterns as error:
-            return _passed_over(path, str(error))
+            return _passed_over(path, str(error), unreadable=True)
         return _Folder(within, entries, own, git, included, linked)
 
     # Links.
@@ -342,12 +376,13 @@ def _patterns(entry: "os.DirEntry[str] | None", within: str) -> Iterator[_Ignore
         yield _IgnoreFile(patterns, within + entry.name, len(within))
 
 
-def _passed_over(path: str, reason: str) -> PassedOver:
-    return PassedOver(Path(_escaped(path)), reason)
+def _passed_over(path: str, reason: str, *, unreadable: bool = False) -> PassedOver:
+    return PassedOver(Path(_escaped(path)), reason, unreadable)
 
 
 def _unreadable(path: str, error: OSError) -> PassedOver:
-    return _passed_over(path, f"cannot be read ({error.strerror})")
+    leads_nowhere = error.errno == errno.ELOOP  # a link: there is nothing that could be read
+    return _passed_over(path, f"cannot be read ({error.strerror})", unreadable=not leads_nowhere)
 
 
 def _is_utf8(text: str) -> bool:

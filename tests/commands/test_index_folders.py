@@ -1,16 +1,26 @@
 """searchkit index of a folder, and what looks after it: status, watch, verify, repair, compact."""
 
+import contextlib
 import os
+import pty
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from searchkit.commands import watch
+from searchkit.corpus.folder import Rules
+from searchkit.index.live.catalogue import Catalogue
 from searchkit.index.live.generation import Generation
+from searchkit.index.store import Store
 
 FERRY = "# Ferry\n\nThe ferry leaves two hours before high water.\n"
 SHEEP = "Sheep graze on the western cliffs all winter long.\n"
@@ -171,6 +181,94 @@ def test_a_file_that_cannot_be_read_costs_itself_alone(searchkit, notes):
     assert f"failed     {notes}/broken.docx" in searchkit("status", "my notes").out
 
 
+@pytest.fixture
+def of_nobody(searchkit, notes, monkeypatch):
+    """The notes, indexed; from here on they belong to a user whom a mode keeps out, unlike root."""
+    place = Path(tempfile.mkdtemp()).resolve()  # root alone may enter pytest's folders
+    monkeypatch.setenv("SEARCHKIT_HOME", str(place / "home"))
+    folder = shutil.copytree(notes, place / "my notes")
+    assert searchkit("index", folder).code == 0
+    assert searchkit("status", "my notes").code == 0
+    assert titles(searchkit, "sheep") == ["sheep.txt"]  # all is imported that root alone may read
+    as_root = os.geteuid() == 0
+    if as_root:
+        for path in (place, *place.rglob("*")):
+            os.chown(path, 65534, 65534)
+        os.setresuid(65534, 65534, 0)
+    yield folder
+    if as_root:
+        os.setresuid(0, 0, 0)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("animals/sheep.txt", 0), ("animals", 0), ("animals", 0o311)]
+)
+def test_what_cannot_be_read_any_more_is_named_and_still_found(searchkit, of_nobody, name, mode):
+    place = of_nobody / name
+    before = place.stat().st_mode
+    place.chmod(mode)
+    line = f"{place}: cannot be read (Permission denied)"
+    inside = [of_nobody / "animals/sheep.txt"] if name == "animals" else []
+    for named in ([], [], inside):
+        done = searchkit("index", *named, "--name", "my notes")
+        assert done.code == 1
+        assert f"failed     {line}" in done.err.splitlines()
+        assert "note   1 files cannot be read now, and stay in the index of" in done.err
+        assert titles(searchkit, "sheep") == ["sheep.txt"]
+        assert line in searchkit("status", "my notes").out
+    place.chmod(before)
+    done = searchkit("index", "--name", "my notes")
+    assert done.code == 0
+    assert set(told(done).removeprefix("files  ").split(", ")) == {"2 ignored", "3 unchanged"}
+    assert "cannot be read" not in searchkit("status", "my notes").out + done.err
+    (of_nobody / "animals" / "sheep.txt").unlink()
+    assert "1 deleted" in told(searchkit("index", "--name", "my notes"))
+    assert titles(searchkit, "sheep") == []
+
+
+def test_what_is_gone_from_a_folder_that_cannot_be_listed_is_gone(searchkit, of_nobody):
+    (of_nobody / "animals" / "sheep.txt").unlink()
+    (of_nobody / "animals").chmod(0o311)
+    done = searchkit("index", "--name", "my notes")
+    assert (done.code, titles(searchkit, "sheep")) == (1, [])
+
+
+def test_a_new_folder_in_one_that_cannot_be_read_is_refused(refused, of_nobody):
+    (of_nobody / "animals").chmod(0)
+    line = refused("index", of_nobody / "animals" / "goats", "--name", "new")
+    assert line.endswith("animals/goats cannot be read (Permission denied); see who may read it")
+
+
+def test_a_new_file_that_cannot_be_read_is_read_once_it_can(searchkit, of_nobody):
+    new = of_nobody / "animals" / "goats.txt"
+    new.write_text("Goats climb.\n", "utf-8")
+    new.chmod(0)
+    for _ in range(2):
+        done = searchkit("index", "--name", "my notes")
+        assert done.code == 1
+        assert f"failed     {new}: cannot be read (Permission denied)" in done.err
+        assert "stay in the index" not in done.err
+    assert f"  failed     {new}: cannot be read" in searchkit("status", "my notes").out
+    new.chmod(0o600)
+    assert searchkit("index", "--name", "my notes").code == 0
+    assert titles(searchkit, "goats") == ["goats.txt"]
+
+
+def test_one_file_of_json_lines_is_brought_into_step(searchkit, notes, indexed):
+    (notes / "animals" / "corpus.jsonl").write_text('{"_id": "1", "text": "Goats climb."}\n')
+    (notes / "data.jsonl").write_text('{"_id": "1", "text": "Whales sing."}\n')
+    assert searchkit("index", notes / "data.jsonl", "--name", "my notes").code == 0
+    assert (titles(searchkit, "whales"), titles(searchkit, "goats")) == (["data.jsonl"], [])
+    assert searchkit("index", notes / "animals", "--name", "my notes").code == 0
+    assert titles(searchkit, "goats") == ["corpus.jsonl"]
+    (notes / "corpus.jsonl").write_text('{"_id": "1", "text": "Eels swim."}\n')
+    assert searchkit("index", notes).code == 0  # is followed, whatever comes into it
+    assert titles(searchkit, "eels") == ["corpus.jsonl"]
+    assert searchkit("index", notes / "animals", "--name", "other").code == 0
+    assert "documents of animals" in searchkit("status", "other").out
+
+
 def test_vectors_are_added_without_reading_files(searchkit, notes, indexed, tiny):
     (notes / "ferry.md").write_text("Another text.\n", "utf-8")  # in a place that is not named
     done = searchkit(
@@ -189,6 +287,33 @@ def test_another_chunking_costs_and_asks(searchkit, refused, notes, indexed):
     assert line.endswith("to go on, add --yes")
     done = searchkit("index", "--name", "my notes", "--chunk-tokens", "50", "--yes")
     assert done.code == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "size"), [("y\n", 0, 50), ("n\n", 1, 200), ("\n", 1, 200), ("\x04", 1, 200)]
+)
+def test_a_terminal_is_asked_about_costs(indexed, answer, code, size):
+    control, end = pty.openpty()
+    options = ["index", "--name", "my notes", "--chunk-tokens", "50"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "searchkit", *options],
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "400"},
+        stdin=end,
+        stdout=subprocess.DEVNULL,
+        stderr=end,
+    )
+    os.close(end)
+    sent = b""
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        while block := os.read(control, 4096):
+            sent += block
+            if b"Go on? [y/n] (n): " in re.sub(rb"\x1b\[[0-9;?]*[a-z]", b"", sent) and answer:
+                os.write(control, answer.encode())
+                answer = ""
+    os.close(control)
+    assert (process.wait(), answer) == (code, ""), sent
+    assert b"cutting anew reads 3 files. Go on?" in sent
+    assert Generation.open(indexed).settings["chunking"]["max_tokens"] == size
 
 
 class TestRefuses:
@@ -234,6 +359,29 @@ class TestStatus:
         assert searchkit("index", toy).code == 0
         rows = [line.split() for line in searchkit("status").out.splitlines()]
         assert ["my", "notes", "3"] in rows and ["toy", "8"] in rows
+
+    def test_one_that_cannot_be_read_does_not_hide_the_others(self, searchkit, indexed, home):
+        manifest = home / "indexes" / "odd" / "manifest.json"
+        manifest.mkdir(parents=True)  # root reads every file, but no folder as a file
+        done = searchkit("status")
+        assert done.code == 1 and "my notes" in done.out
+        assert done.err == (
+            f"searchkit: {manifest} cannot be read (Is a directory); see who may read it\n"
+        )
+
+    def test_a_commit_in_between_begins_it_anew(self, searchkit, indexed, notes, monkeypatch):
+        opened = Catalogue.open
+
+        def before_a_commit(folder):
+            catalogue = opened(folder)
+            monkeypatch.setattr(Catalogue, "open", opened)
+            (notes / "new.md").write_text("A new page.", "utf-8")
+            assert searchkit("index", "--name", "my notes").code == 0
+            return catalogue
+
+        monkeypatch.setattr(Catalogue, "open", before_a_commit)
+        done = searchkit("status", "my notes")
+        assert done.out.startswith(f"{indexed}: 4 documents in 4 chunks; every file is whole")
 
 
 class TestUpkeep:
@@ -298,27 +446,129 @@ def test_watching_a_folder_that_is_gone_is_refused(searchkit, notes, indexed):
     )
 
 
-def test_watching_follows_the_folder_until_it_is_interrupted(searchkit, notes, indexed, home):
+@pytest.fixture
+def watching():
+    """Starts `searchkit watch` with options; it is ended with the test."""
+    running = []
+
+    class Watching:
+        def __init__(self, *options):
+            self.lines = []
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "searchkit", "watch", *options, "--wait", "0.1"],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            running.append(self)
+            self._timer = threading.Timer(60, self.process.kill)  # rather than wait for ever
+            self._timer.start()
+
+        def until(self, words):
+            """Wait for a line that holds some words."""
+            for line in self.process.stderr:
+                self.lines.append(line)
+                if words in line:
+                    return
+            raise AssertionError(f"never told {words!r}: {self.lines}")
+
+        def end(self):
+            self._timer.cancel()
+            self.process.send_signal(signal.SIGINT)
+            self.process.communicate(timeout=60)
+            return self.process.returncode
+
+    yield Watching
+    for one in running:
+        one.end()
+
+
+def appear(path, text):
+    """Let a file be there with all its text at once: whoever watches sees nothing in between."""
+    hidden = path.with_name(f".{path.name}")
+    hidden.write_text(text, "utf-8")
+    hidden.rename(path)
+
+
+def test_watching_follows_the_folder_until_it_is_interrupted(searchkit, notes, indexed, watching):
     inside = notes / "idx"  # an index may lie in what it follows; its neighbour is a document
     indexed.rename(inside)
     indexed.symlink_to(inside)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "searchkit", "watch", "my notes", "--wait", "0.1"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        for line in process.stderr:
-            if line.startswith("watching "):
-                break
-        deadline = time.monotonic() + 60
-        found = []
-        while time.monotonic() < deadline and found != ["idx-goats.txt"]:
-            (notes / "idx-goats.txt").write_text("Goats climb.\n", "utf-8")
-            time.sleep(0.5)
-            found = titles(searchkit, "goats")
-        assert found == ["idx-goats.txt"]
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
-    assert process.returncode == 130 and "1 new" in rest
+    watch = watching("my notes")
+    watch.until("watching ")
+    appear(notes / "idx-goats.txt", "Goats climb.\n")
+    watch.until("1 new")
+    assert titles(searchkit, "goats") == ["idx-goats.txt"]
+    assert watch.end() == 130
+
+
+def test_watching_waits_for_another_writer(searchkit, notes, indexed, watching):
+    with Store.open(indexed).writing():
+        watch = watching("my notes")
+        watch.until("watching ")
+        assert "is being written by" in "".join(watch.lines)
+        appear(notes / "goats.txt", "Goats climb.\n")
+        time.sleep(1)  # of tries that are in vain
+    watch.until("1 new")
+    assert titles(searchkit, "goats") == ["goats.txt"]
+    assert "".join(watch.lines).count("is being written by") == 1
+
+
+def test_watching_goes_over_to_a_folder_in_the_place_of_another(
+    searchkit, notes, indexed, watching
+):
+    watch = watching("my notes")
+    watch.until("watching ")
+    away = notes.with_name("away")
+    notes.rename(away)
+    watch.until(f"{notes} is not there, and not watched until it is")
+    shutil.copytree(away, notes.with_name("copy")).rename(notes)
+    watch.until("watching ")
+    appear(notes / "goats.txt", "Goats climb.\n")
+    watch.until("1 new")
+    assert titles(searchkit, "goats") == ["goats.txt"]
+
+
+def test_watching_does_without_a_folder_that_is_not_there(
+    searchkit, notes, indexed, watching, tmp_path
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    appear(other / "whales.txt", "Whales sing.\n")
+    assert searchkit("index", other, "--name", "my notes").code == 0
+    other.rename(tmp_path / "away")
+    watch = watching("my notes")
+    watch.until(f"{other} is not there, and not watched until it is")
+    watch.until(f"watching {notes}")
+    appear(notes / "goats.txt", "Goats climb.\n")
+    watch.until("1 new")
+    assert titles(searchkit, "goats") == ["goats.txt"]
+    appear(tmp_path / "away" / "eels.txt", "Eels swim.\n")
+    (tmp_path / "away").rename(other)
+    watch.until("1 new")
+    assert titles(searchkit, "eels") == ["eels.txt"]
+    assert titles(searchkit, "whales") == ["whales.txt"]
+
+
+def test_watching_looks_at_no_change_where_the_index_does_not(tmp_path):
+    root = tmp_path / "notes"
+    (root / ".h").mkdir(parents=True)
+    (root / ".h" / "link").symlink_to("..")
+    own = root / "idx"
+    roots = {root: Rules(), tmp_path / "all": Rules(hidden=True)}
+    changed = {
+        "notes": True,
+        "notes/a.md": True,
+        "notes/b/.gitignore": True,
+        "notes/.a.md.swp": False,
+        "notes/b/.git/index": False,
+        "notes/.h/link/a.md": True,  # in truth notes/a.md
+        "notes/.h/link/idx/lock": False,
+        "notes/idx": False,
+        "notes/idx/lock": False,
+        "notes/idx-a.md": True,
+        "all/.a.md": True,
+        "all/CVS/Root": False,
+        "a.md": False,
+    }
+    told = {path: watch.concerns(own, roots, tmp_path / path) for path in changed}
+    assert told == changed

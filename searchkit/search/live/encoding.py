@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchkit import catalog
-from searchkit.errors import BadInput, SearchkitError
+from searchkit.errors import SearchkitError
 from searchkit.index.live.generation import VECTOR_INDEXES, Generation, encoded_part
 from searchkit.index.store import Draft, Store, part_of
 from searchkit.search import build, contents
@@ -123,23 +123,15 @@ def missing(generation: Generation, wanted: Wanted) -> list[int]:
     return [number for number in generation.segments if number not in done]
 
 
-def refuse_stale(wanted: Iterable[Wanted], rows: int, notes: list[str], *, yes: bool) -> None:
-    """Make sure that somebody asked for what has to be encoded anew.
-
-    Raises:
-        BadInput: nobody did; the message says what it costs.
-    """
-    for one in wanted:
-        if one.stale and not yes:
-            raise BadInput(
-                f"{one.stale} texts were encoded as {one.name} in another way (another base, "
-                f"design or dtype); to drop those vectors and encode all {rows} texts anew, add "
-                "--yes, or give the new one a name of its own"
-            )
-        if one.stale:
-            notes.append(
-                f"the {one.stale} vectors of {one.name} are replaced: they were made in another way"
-            )
+def costs_of_stale(wanted: Iterable[Wanted], rows: int) -> list[str]:
+    """What has to be encoded anew, of `rows` texts, as a clause for each encoder."""
+    return [
+        f"{one.stale} texts were encoded as {one.name} in another way (another base, design or "
+        f"dtype); those vectors go, and all {rows} texts are encoded anew, unless the new one is "
+        "given a name of its own"
+        for one in wanted
+        if one.stale
+    ]
 
 
 def encode(

@@ -6,12 +6,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from searchkit.errors import BadInput
+
 if TYPE_CHECKING:
     from searchkit.encode.variant import Variant
 
 What = Literal[
     "new", "changed", "renamed", "unchanged", "deleted", "ignored", "failed", "encrypted", "empty"
 ]
+
+
+class NeedsYes(BadInput):
+    """A plan that costs work which was done before, and nobody said yes; `cost` tells it."""
+
+    def __init__(self, cost: str) -> None:
+        super().__init__(f"{cost}; to go on, add --yes")
+        self.cost = cost
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +46,8 @@ class Plan:
         memories: where what models compute is kept by content.
         commit_chunks, commit_seconds: how much is read at most before it is committed; a killed run
             loses no more.
-        yes: go on although files have to be cut, or chunks encoded, that were done before.
+        yes: go on although files have to be cut, or chunks encoded, that were done before; else
+            that is `NeedsYes`.
         retry: read files again that failed, although they have not changed.
         forget_missing: forget the roots that are named and gone or empty, with all their files.
         dry_run: only say what would happen.
@@ -128,7 +139,7 @@ class Report:
 
     @property
     def faults(self) -> Iterator[FileOutcome]:
-        """The files that should be in the index and are not."""
+        """The files that should be in the index and are not, or are as they were long ago."""
         return (file for file in self.files if file.what in ("failed", "encrypted"))
 
     def add(self, path: str, what: What, reason: str = "") -> None:

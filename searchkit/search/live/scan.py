@@ -8,11 +8,10 @@ lies ahead is as good a proof as one long ago: no change from now on is given it
 
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from searchkit import files
 from searchkit.corpus import folder
@@ -75,7 +74,7 @@ class Candidate:
 
     def like(self, old: FileRecord) -> FileRecord:
         """The record of a file with the same bytes, with the stat and the path of this one."""
-        fields = {name: getattr(old, name) for name in ("blake3", "format", "reason", "reading")}
+        fields = {name: getattr(old, name) for name in ("blake3", "format", "reading")}
         return self.record(old.state, **fields)
 
 
@@ -151,8 +150,10 @@ def look(
     found = Scan()
     own = f"{spare}{os.sep}"
     entries: Iterable[Found | PassedOver] = ()
-    if os.path.lexists(place):
+    if folder.is_there(place):
         entries = folder.walk(place, rules_of(root.rules), root=Path(root.path))
+    unreadable: set[str] = set()
+    kept = 0  # files that were read before
     for entry in entries:
         path = str(entry.path)
         if isinstance(entry, PassedOver) and path == root.path:
@@ -162,7 +163,10 @@ def look(
         found.seen += 1
         old = known.pop(path, None)
         if isinstance(entry, PassedOver):
-            _pass_over(found, root, path, entry.reason, old, report)
+            if entry.unreadable:
+                unreadable.add(path)
+                kept += old is not None and _is_read(old)
+            _pass_over(found, root, entry, old, report)
             continue
         settled = abs(time.time_ns() - entry.modified_ns) > _RACY_NS
         if old is None:
@@ -176,7 +180,11 @@ def look(
             report.add(path, "unchanged")
         else:
             found.read.append(Candidate(entry, root.root, old, settled))
-    _vanished(found, known.values(), report)
+    kept += _vanished(found, known.values(), unreadable)
+    if kept:
+        report.notes.append(
+            f"{kept} files cannot be read now, and stay in the index of {root.path} as they were"
+        )
     return found
 
 
@@ -190,7 +198,7 @@ def pair_moves(found: Scan, reading: str) -> None:
     gone: dict[tuple[str, str], list[Gone]] = {}
     for one in found.gone:
         old = one.record
-        if old.state in ("indexed", "empty") and old.reading == reading and old.blake3:
+        if _is_read(old) and old.reading == reading and old.blake3:
             gone.setdefault((one.record.blake3, one.record.format), []).append(one)
     sizes = {one.record.size for same in gone.values() for one in same}
     left: list[Candidate] = []
@@ -236,7 +244,13 @@ def _same_stat(old: FileRecord, found: Found) -> bool:
     )
 
 
+def _is_read(old: FileRecord) -> bool:
+    return old.state in ("indexed", "empty")
+
+
 def _is_done(old: FileRecord, reading: str, retry: bool) -> bool:
+    if _is_read(old) and old.reason:  # it could not be read meanwhile, and may be another one
+        return False
     return old.reading == reading and not (retry and old.state in ("failed", "encrypted"))
 
 
@@ -249,37 +263,46 @@ def _tell_unchanged(old: FileRecord, report: Report) -> None:
 
 def _same_bytes(old: FileRecord, found: Found, reading: str) -> bool:
     """Whether a file only looks changed; False of one that has to be read for another reason."""
-    if old.state not in ("indexed", "empty") or old.reading != reading or old.size != found.size:
+    if not _is_read(old) or old.reading != reading or old.size != found.size:
         return False
     return old.blake3 != "" and _digest(found.path) == old.blake3
 
 
 def _pass_over(
-    found: Scan, root: Root, path: str, reason: str, old: FileRecord | None, report: Report
+    found: Scan, root: Root, entry: PassedOver, old: FileRecord | None, report: Report
 ) -> None:
-    report.add(path, "ignored", reason)
-    if old is None or (old.state, old.reason, old.root) != ("ignored", reason, root.root):
-        record = FileRecord(path, root.root, 0, 0, 0, "", "", "ignored", reason, "", True)
+    state: Literal["failed", "ignored"] = "failed" if entry.unreadable else "ignored"
+    path, reason = str(entry.path), entry.reason
+    report.add(path, state, reason)
+    if entry.unreadable and old is not None and _is_read(old):
+        if old.reason != reason:
+            found.noted.append(replace(old, reason=reason))
+    elif old is None or (old.state, old.reason, old.root) != (state, reason, root.root):
+        record = FileRecord(path, root.root, 0, 0, 0, "", "", state, reason, "", True)
         found.ignored.append(record)
 
 
-def _vanished(found: Scan, left: Iterable[FileRecord], report: Report) -> None:
-    """Settle what is known and was not met: it is gone, or its folder is passed over now."""
-    unreadable: Counter[Path] = Counter()
+def _vanished(found: Scan, left: Iterable[FileRecord], unreadable: Collection[str]) -> int:
+    """Settle what is known and was not met: it is gone, or its folder is passed over now.
+
+    Args:
+        found: takes what is gone.
+        left: what was not met.
+        unreadable: files and folders; what lies in them stays, unless it is seen to be gone.
+
+    Returns:
+        How many files that were read before stay, though nothing was seen of them.
+    """
+    kept = 0
     for record in left:
-        try:
-            os.lstat(record.path)
-        except (FileNotFoundError, NotADirectoryError):
+        path = Path(record.path)
+        if not folder.is_there(path):
             found.gone.append(Gone(record, hidden=False))
-        except OSError:
-            if record.state != "ignored":
-                unreadable[Path(record.path).parent] += 1
+        elif any(str(above) in unreadable for above in path.parents):
+            kept += _is_read(record)
         else:
             found.gone.append(Gone(record, hidden=True))
-    for above, count in unreadable.items():
-        report.notes.append(
-            f"{above} cannot be read, so its {count} files stay in the index as they were"
-        )
+    return kept
 
 
 def _digest(path: Path) -> str:

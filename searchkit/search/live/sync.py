@@ -24,7 +24,7 @@ from searchkit.search.live import compaction, counting, encoding
 from searchkit.search.live.batch import Batch, KnownRows
 from searchkit.search.live.encoding import OpenEncoders, Wanted
 from searchkit.search.live.intake import BINARY, Intake, Taken, doc_id_of
-from searchkit.search.live.plan import FileOutcome, Plan, Reading, Report, What
+from searchkit.search.live.plan import FileOutcome, NeedsYes, Plan, Reading, Report, What
 from searchkit.search.live.survey import Survey, cost_of_cutting, scopes_of, survey
 from searchkit.search.watcher import Done, Watcher
 
@@ -55,8 +55,8 @@ def sync(
         open_encoders: opens variants, for those who have a way of their own.
 
     Raises:
-        BadInput: a place or a root is not there; a root that has files in the index is empty; what
-            the plan asks for costs work that was done before, and nobody said yes to that.
+        BadInput: a place or a root is not there; a root that has files in the index is empty.
+        NeedsYes: what the plan asks for costs work that was done before.
         SearchkitError: another process is writing the index, or the disk is full.
         CorruptFile: a part of the index that is needed is damaged.
     """
@@ -88,10 +88,8 @@ def _rehearse(path: Path, places: Sequence[Path], plan: Plan) -> Report:
         report.add(candidate.path, candidate.what)
     if generation is None:
         return report
-    if found.cut_anew:
-        report.notes.append(cost_of_cutting(generation, found.cutting))
     asked = encoding.asked_for(plan, generation)
-    encoding.refuse_stale(asked, sum(generation.segments.values()), report.notes, yes=True)
+    report.notes += _costs(generation, found, asked)
     for one in asked + encoding.held_already(plan, generation, asked, report.notes):
         if lacking := encoding.missing(generation, one):
             report.encoded[one.name] = sum(generation.segments[number] for number in lacking)
@@ -195,15 +193,10 @@ class _Run:
     def _refuse_costs(self, generation: Generation | None, found: Survey) -> None:
         """Make sure that what costs more than new files do was asked for, before it begins."""
         self._asked = encoding.asked_for(self._plan, generation)
-        if generation is None:
-            return
-        rows = sum(generation.segments.values())
-        encoding.refuse_stale(self._asked, rows, self.report.notes, yes=self._plan.yes)
-        if found.cut_anew:
-            cost = cost_of_cutting(generation, found.cutting)
-            if not self._plan.yes:
-                raise BadInput(f"{cost}; to go on, add --yes")
-            self.report.notes.append(cost)
+        costs = _costs(generation, found, self._asked) if generation else []
+        if costs and not self._plan.yes:
+            raise NeedsYes("; ".join(costs))
+        self.report.notes += costs
 
     def _apply(
         self,
@@ -265,9 +258,16 @@ class _Run:
         return True
 
 
+def _costs(generation: Generation, found: Survey, asked: Sequence[Wanted]) -> list[str]:
+    """What has to be done again that was done before, as clauses."""
+    costs = encoding.costs_of_stale(asked, sum(generation.segments.values()))
+    return [*costs, cost_of_cutting(generation, found.cutting)] if found.cut_anew else costs
+
+
 def _tell_gone(found: Survey, report: Report) -> None:
     for one in found.scan.gone:
-        if one.record.state != "ignored":
+        # A folder that could not be read has a record, too, until it can.
+        if one.record.state != "ignored" and one.record.inode:
             what: What = "ignored" if one.hidden else "deleted"
             report.add(one.record.path, what, _HIDDEN if one.hidden else "")
     for move in found.scan.moves:
