@@ -157,7 +157,9 @@ def run(
         vector_index=vector_index,
         device=device,
     )
-    if _follows_folders(found_at):
+    follows = _follows_folders(found_at)
+    literal = queries is not None or not follows  # the index of a collection knows no operators
+    if follows:
         search = _of_folders(
             found_at,
             how,
@@ -165,7 +167,7 @@ def run(
             fusion=fusion or "rrf",
             per_document=not all_passages,
             explain=explain,
-            literal=queries is not None,
+            literal=literal,
         )
     else:
         if given := [name for name, value in of_folders.items() if value]:
@@ -177,7 +179,7 @@ def run(
     if min_score is not None:
         search = search.above(min_score)
     if judge:
-        _judge(search, asked, found_at.resolve().name)
+        _judge(search, asked, found_at.resolve().name, literal=literal)
     else:
         found = search.find(asked)
         show(list(zip(asked, found, strict=True)), output, search.tag)
@@ -363,7 +365,7 @@ def _time(name: Literal["after", "before"], value: str | None) -> float | None:
     )
 
 
-def _judge(search: _Search, asked: Sequence[Query], name: str) -> None:
+def _judge(search: _Search, asked: Sequence[Query], name: str, *, literal: bool) -> None:
     """Show a ranking, ask about it, keep the answers, and so on; the end of the input ends it."""
     from searchkit.search.judging import ask, ledger_of
 
@@ -386,7 +388,7 @@ def _judge(search: _Search, asked: Sequence[Query], name: str) -> None:
         show_table(query, found, named=len(asked) > 1)
         answers = ask([one.hit for one in found], read)
         for doc_id, grade in answers:
-            ledger.add(query.text, doc_id, grade)
+            ledger.add(query.text, doc_id, grade, literal=literal)
         if answers:
             _say(f"judgements kept in {ledger.path}: {len(answers)}")
         if ended:

@@ -108,6 +108,23 @@ class TextTokenizer:
             results.append(TokenisedText(whole, len(prefix), len(ids) > room, len(suffix)))
         return results
 
+    def ends(self, texts: Sequence[str], max_tokens: int) -> list[int]:
+        """Of each text, how many characters `tokenise` would leave of it without a template.
+
+        A character of which a token would be cut off is not among them.
+
+        Raises:
+            BadInput: nothing would be left.
+        """
+        room = max_tokens - len(self._bos) - 1
+        if room < 1:
+            raise BadInput(f"{max_tokens} tokens leave none to a text; take more")
+        found = self._tokenizer.encode_batch([*texts], add_special_tokens=False)
+        return [
+            one.offsets[room][0] if len(one.ids) > room else len(text)
+            for text, one in zip(texts, found, strict=True)
+        ]
+
     @property
     def mask_id(self) -> int:
         """What can stand for an unknown token: a mask token, or else an underscore."""

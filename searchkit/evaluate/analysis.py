@@ -23,7 +23,6 @@ from searchkit.evaluate.results import Results, SetFacts
 from searchkit.evaluate.samples import Sample, generator, samples_of, set_means
 from searchkit.evaluate.significance import ALPHA, LEAST_ITEMS, Floats
 
-_SIGNS_A_COMPARISON = 100  # Holm then leaves the least p that can be drawn at 0.01
 _JUDGED = 0.5  # below it, most of the first ten documents are taken for not relevant unread
 _JUDGED_GAP = 0.1  # one document in ten, and nDCG@10 can gain or lose as much by one
 
@@ -166,7 +165,7 @@ def analyse(results: Results) -> Analysis:
     """
     samples = [sample for name in results.scores for sample in samples_of(results, name)]
     means = set_means(results)
-    most = max(results.resamples, _SIGNS_A_COMPARISON * _most_comparisons(samples))
+    most = max(results.resamples, significance.SIGNS_A_COMPARISON * _most_comparisons(samples))
     found: dict[str, dict[str, list[Pair]]] = {name: {} for name in means}
     members = []
     for sample in samples:
@@ -185,7 +184,7 @@ def analyse(results: Results) -> Analysis:
         reference=results.baseline,
         warnings=(
             *_unjudged([results.sets[name] for name in means]),
-            *_of_one_pool(results.sets[name] for name in means),
+            *of_one_pool(results.sets[name] for name in means),
             *_too_few(pairs, over_sets),
         ),
     )
@@ -344,7 +343,7 @@ def _unjudged(sets: Sequence[SetFacts]) -> Iterator[str]:
             )
 
 
-def _of_one_pool(sets: Iterable[SetFacts]) -> Iterator[str]:
+def of_one_pool(sets: Iterable[SetFacts]) -> Iterator[str]:
     """Warn of items that are draws from the same texts: they vary less than other texts would."""
     names = [facts.name for facts in sets if facts.item == "resampling"]
     if names:

@@ -22,7 +22,12 @@ def signed(value: float) -> str:
 
 def difference(value: float, low: float, high: float) -> str:
     """+0.031 [+0.008, +0.054]."""
-    return f"{signed(value)} [{signed(low)}, {signed(high)}]"
+    return f"{signed(value)} {interval(low, high)}"
+
+
+def interval(low: float, high: float) -> str:
+    """[+0.008, +0.054]."""
+    return f"[{signed(low)}, {signed(high)}]"
 
 
 def p_value(p: float) -> str:

@@ -64,6 +64,7 @@ class _Measured:
     losses: list[IndexLoss] = field(default_factory=list)
     explorer: ExplorerSet | None = None
     judged: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -117,7 +118,7 @@ class _Runner:
             if keep and measured.runs:
                 keep(one.name, measured.runs)
                 measured.runs = {}
-            for note in one.data.notes:
+            for note in (*one.data.notes, *measured.notes):
                 self._watcher.say(note)
         return self._outcome(command, sets, found)
 
@@ -161,6 +162,7 @@ class _Runner:
             ranked.losses,
             _explorer(runs, queries, judgements, set(documents.ids), shown),
             _judged(runs, judgements),
+            ranked.notes,
         )
 
     def _searched(self, one: OpenSet, collection: Collection) -> tuple[Ranked, Wholes]:
@@ -192,6 +194,7 @@ class _Runner:
             device=suite.device,
             engine=suite.engine,
             dtype=suite.dtype,
+            allow_untrained=suite.allow_untrained,
             memories=self._memories,
             donor=one.row.donor,
         )
@@ -361,7 +364,12 @@ def open_encoders(suite: Suite, memories: Path) -> Iterator[TextEncoder]:
     for name, folder in suite.references.items():
         yield ReferenceEmbedder(name, folder, device=suite.device, memories=memories)
     yield from loading.remember(
-        suite.variants, memories, device=suite.device, engine=suite.engine, dtype=suite.dtype
+        suite.variants,
+        memories,
+        device=suite.device,
+        engine=suite.engine,
+        dtype=suite.dtype,
+        allow_untrained=suite.allow_untrained,
     )
 
 
@@ -388,7 +396,7 @@ def _set_facts(one: OpenSet, measured: _Measured) -> SetFacts:
         items=measured.items,
         measures=one.measures,
         fingerprint=one.data.fingerprint,
-        notes=tuple(one.data.notes),
+        notes=(*one.data.notes, *measured.notes),
         judged_at_10=measured.judged,
     )
 

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from blake3 import blake3
 from searchkit import catalog, places
 from searchkit.corpus import labelled
 from searchkit.corpus.collection import Collection, joined, open_collection
+from searchkit.corpus.cut import Cut
 from searchkit.corpus.labelled import RerankingSet
 from searchkit.corpus.materialise import materialise
 from searchkit.corpus.notes import some
@@ -20,7 +22,7 @@ from searchkit.corpus.tables import name_of
 from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate import measures
 from searchkit.evaluate.runs import Run, load_run
-from searchkit.evaluate.suite import TASKS, TUNED, SetRow, Suite
+from searchkit.evaluate.suite import TASKS, TUNED, Length, SetRow, Suite
 from searchkit.evaluate.tasks import clustering, reranking
 from searchkit.records import Judgement
 
@@ -94,13 +96,14 @@ def open_one(row: SetRow, seed: int = 0) -> EvaluationSet:
         task = RETRIEVAL
     else:
         task = row.task or labelled.kind_of(row.source)
+    cut = _cut(row.cut) if row.cut else None
     if task != RETRIEVAL:
-        for option in ("queries", "qrels", "index", "dev"):
+        for option in ("queries", "qrels", "index", "dev", "unjudged"):
             if getattr(row, option):
                 raise BadInput(
                     f"{row.source} is for {task}, which has no use for {option}; leave it out"
                 )
-        return labelled.open_set(
+        found = labelled.open_set(
             row.source,
             kind=task,
             split=row.split,
@@ -108,12 +111,27 @@ def open_one(row: SetRow, seed: int = 0) -> EvaluationSet:
             sample=row.sample,
             seed=seed,
         )
+        return cut.labelled(found) if cut else found
     folder = places.evaluations() / "sets"
     path = Path(row.source)
     if _is_parquet(row.source):
         path = materialise(row.source, folder / _key(row.source) / name_of(row.source))
     collection = open_collection(path, row.split, queries=row.queries, qrels=row.qrels)
-    return sample(collection, row.sample, folder, seed=seed) if row.sample else collection
+    if not (row.sample or row.unjudged or cut):
+        return collection
+    return sample(collection, row.sample, folder, unjudged=row.unjudged, cut=cut, seed=seed)
+
+
+def _cut(length: Length) -> Cut:
+    """Where texts end by the tokens of a base model."""
+    from searchkit.encode import language_models
+    from searchkit.encode.tokens import TextTokenizer
+
+    base = language_models.resolve(length.base)
+    tokenizer = TextTokenizer(base.folder, base.config)
+    return Cut(
+        length.tokens, base.name, partial(tokenizer.ends, max_tokens=length.tokens), base.hash
+    )
 
 
 def task_of(opened: EvaluationSet) -> str:

@@ -9,7 +9,8 @@ know about the bootstrap, arXiv:1411.5279 (the expanded percentile interval); Wi
 Individual comparisons by ranking methods; Holm 1979, A simple sequentially rejective multiple test
 procedure; Benjamini and Hochberg 1995, Controlling the false discovery rate; Besag and Clifford
 1991, Sequential Monte Carlo p-values; Cohen 1988, Statistical power analysis for the behavioral
-sciences (d, and the power of a paired test).
+sciences (d, and the power of a paired test); Welch 1947, The generalization of Student's problem
+when several different population variances are involved, Biometrika 34 (degrees of freedom).
 """
 
 import math
@@ -29,6 +30,7 @@ RESAMPLES = 10_000
 CONFIDENCE = 0.95
 ALPHA = 0.05  # a p-value below it is called a difference
 POWER = 0.8  # with which a difference is called detectable
+SIGNS_A_COMPARISON = 100  # Holm then leaves the least p that can be drawn at 0.01
 LEAST_ITEMS = 6  # of fewer, not even all signs alike have a p below ALPHA: 2 / 2**5 is 0.0625
 
 _ENUMERATED = 13  # up to so many items that differ: 8,192 signs, exact for less than RESAMPLES cost
@@ -186,12 +188,40 @@ def expanded(means: Floats, units: int, confidence: float = CONFIDENCE) -> tuple
     Returns:
         Lower and upper ends, each (P,).
     """
-    from scipy import special
+    return _quantiles(means, units - 1, math.sqrt(units / (units - 1)), confidence)
 
-    quantile = special.stdtrit(units - 1, (1 + confidence) / 2)
-    tail = special.ndtr(-quantile * math.sqrt(units / (units - 1)))
-    # Mirrored rather than 1 - tail: swapped systems then get the mirrored interval to the last bit.
-    return np.quantile(means, tail, axis=0), -np.quantile(-means, tail, axis=0)
+
+def stratified(
+    means: Floats, strata: Sequence[Floats], confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The interval of a mean of means whose items were resampled within each stratum.
+
+    That of one stratum is its `interval`. The degrees of freedom of several are Welch's, and the
+    percentiles lie further out by as much as resampling so many items of each gives too little.
+
+    Args:
+        means: (R,), float. Means over strata of the means of bootstrap samples of each.
+        strata: (Q,), float, of each. The differences that were resampled; a single item has no
+            spread that could be known, and adds none.
+        confidence: in (0, 1).
+
+    Returns:
+        Lower and upper end; both the mean where no stratum has differences that differ.
+    """
+    spreads = [float(_spread(one[:, None])[0]) for one in strata]
+    known = [
+        (spread**2 / len(one), len(one))
+        for spread, one in zip(spreads, strata, strict=True)
+        if spread > 0
+    ]
+    if not known:
+        middle = math.fsum(float(one.mean()) for one in strata) / len(strata)
+        return middle, middle
+    variance = math.fsum(one for one, _ in known)
+    resampled = math.fsum(one * (items - 1) / items for one, items in known)
+    freedom = variance**2 / math.fsum(one**2 / (items - 1) for one, items in known)
+    low, high = _quantiles(means[:, None], freedom, math.sqrt(variance / resampled), confidence)
+    return float(low[0]), float(high[0])
 
 
 def sign_flip(
@@ -374,6 +404,17 @@ def corrected(p_values: Sequence[float], families: Sequence[Hashable]) -> list[t
         for place, *adjusted in zip(places, holm(alike), benjamini_hochberg(alike), strict=True):
             found[place] = adjusted[0], adjusted[1]
     return found
+
+
+def _quantiles(
+    means: Floats, freedom: float, wider: float, confidence: float
+) -> tuple[Floats, Floats]:
+    """Percentiles as far out as Student's t with so many degrees of freedom, times a factor."""
+    from scipy import special
+
+    tail = special.ndtr(-special.stdtrit(freedom, (1 + confidence) / 2) * wider)
+    # Mirrored rather than 1 - tail: swapped systems then get the mirrored interval to the last bit.
+    return np.quantile(means, tail, axis=0), -np.quantile(-means, tail, axis=0)
 
 
 def _spread(differences: Floats) -> Floats:

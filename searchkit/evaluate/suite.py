@@ -2,6 +2,7 @@
 
 data = "../data"              # where the sets are, relative to this file
 baseline = "bm25"
+cut = 64                      # every system sees so much of a text, in tokens of the base
 
 [measures]                    # by task; each task has its own defaults
 retrieval = ["nDCG@10", "R@100"]
@@ -14,7 +15,12 @@ name = "scifact"
 dev = "train"                 # the split that "tuned" parameters come from
 
 [[set]]
+name = "cacm"
+unjudged = 100                # documents beside those that are judged; or sample = 1000 in all
+
+[[set]]
 name = "stsb"
+sample = 300                  # pairs, texts or queries
 
 [[system]]
 bm25 = "default"              # or "anserini", "tuned", or { k1 = 1.2, b = 0.6 }
@@ -41,7 +47,7 @@ from typing import Any
 
 from searchkit import catalog
 from searchkit.corpus.lines import shown
-from searchkit.encode import reference
+from searchkit.encode import language_models, reference
 from searchkit.encode.variant import Variant, parse
 from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate.significance import RESAMPLES
@@ -57,8 +63,17 @@ HUB = "hub:"
 # Lin 2019 and the regressions of Anserini use them for most collections; analysis is ours.
 _NAMED_PARAMETERS = {"default": Parameters(), "anserini": Parameters(k1=0.9, b=0.4)}
 _LEAST = {"depth": 1, "resamples": 100, "seed": 0}
+_LEAST_CUT = 8  # of fewer tokens, hardly a text says what it is about
 _KINDS = ("bm25", "variant", "embedder", "hybrid", "run")
 _TABLES = ("set", "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """So many tokens of a base model, as a variant counts them: with the EOS behind a text."""
+
+    tokens: int
+    base: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +88,9 @@ class SetRow:
         train_split: what a classifier is fitted on.
         dev: the split that parameters are tuned on; None has none.
         sample: keep so many documents, texts or pairs, judged documents always; None keeps all.
+        unjudged: of documents, keep those that are judged and so many others, in the place of
+            `sample`.
+        cut: how much of each text and query any system sees; None for all of it.
         measures: instead of those of the suite for this task.
         queries, qrels: files in the place of those of a retrieval collection.
         index: a directory to use and complete in the place of the evaluation's own.
@@ -88,6 +106,8 @@ class SetRow:
     train_split: str = "train"
     dev: str | None = None
     sample: int | None = None
+    unjudged: int | None = None
+    cut: Length | None = None
     measures: tuple[str, ...] = ()
     queries: Path | None = None
     qrels: Path | None = None
@@ -116,6 +136,8 @@ class Suite:
         depth: how many documents a ranking holds; hybrids see so many of each.
         resamples, seed: of bootstrap and tests; the seed also draws samples.
         device, engine, dtype: of the variants.
+        allow_untrained: let poolings take part whose weights were never trained; no suite file says
+            so, since what they score is chance.
     """
 
     sets: tuple[SetRow, ...]
@@ -135,6 +157,7 @@ class Suite:
     device: str | None = None
     engine: str | None = None
     dtype: str | None = None
+    allow_untrained: bool = False
 
     def __post_init__(self) -> None:
         named = {
@@ -221,16 +244,18 @@ class _Reader(TomlFile):
     def __init__(self, path: Path, **options: Any) -> None:
         super().__init__(path, **options)
         self._data = path.parent
+        self._cut: Length | None = None
 
     def suite(self, table: dict[str, Any]) -> Suite:
         known = {
             "title": str, "data": str, "baseline": str, "by": str, "depth": int,
-            "resamples": int, "seed": int, "device": str, "engine": str, "dtype": str,
+            "resamples": int, "seed": int, "device": str, "engine": str, "dtype": str, "cut": int,
             "measures": dict, "vector_indexes": list, "variants": dict, "set": list,
             "system": list,
         }  # fmt: skip
         self.check("the suite", table, known)
         self._data = self.place(table.get("data", "."))
+        self._cut = self._length(table)
         plain = ("baseline", "by", "depth", "resamples", "seed", "device", "engine", "dtype")
         with self.named():
             return Suite(
@@ -241,6 +266,17 @@ class _Reader(TomlFile):
                 **{name: table[name] for name in plain if name in table},
             )
 
+    def _length(self, table: dict[str, Any]) -> Length | None:
+        """The one length that all sets are cut at, in tokens of the base that variants share."""
+        if "cut" not in table:
+            return None
+        if table["cut"] < _LEAST_CUT:
+            raise self.wrong(f"cut is {table['cut']}; it must be at least {_LEAST_CUT}")
+        shared = table.get("variants", {})
+        given = shared.get("base") if isinstance(shared, dict) else None
+        named = self.base(given) if isinstance(given, str) else language_models.DEFAULT
+        return Length(table["cut"], named)
+
     def _measures(self, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         for task in table:
             _known("task", task, catalog.names(TASKS))
@@ -249,7 +285,8 @@ class _Reader(TomlFile):
     def _set(self, row: Any) -> SetRow:
         known = {
             "name": str, "path": str, "hub": str, "task": str, "split": str, "train_split": str,
-            "dev": str, "sample": int, "measures": list, "queries": str, "qrels": str,
+            "dev": str, "sample": int, "unjudged": int, "measures": list, "queries": str,
+            "qrels": str,
         }  # fmt: skip
         self.check("a set", row, known)
         if "hub" in row and "path" in row:
@@ -263,9 +300,12 @@ class _Reader(TomlFile):
             raise self.wrong("a set has neither name, nor path, nor hub; name one")
         if "task" in row:
             _known("task", row["task"], catalog.names(TASKS))
-        if row.get("sample", 1) < 1:
-            raise self.wrong(f"sample is {row['sample']}; it must be at least 1")
-        plain = ("task", "split", "train_split", "dev", "sample")
+        for name in ("sample", "unjudged"):
+            if row.get(name, 1) < 1:
+                raise self.wrong(f"{name} is {row[name]}; it must be at least 1")
+        if "sample" in row and "unjudged" in row:
+            raise self.wrong("a set has both sample and unjudged; leave one of the two out")
+        plain = ("task", "split", "train_split", "dev", "sample", "unjudged")
         return SetRow(
             source=source,
             # Without a path, the name says where a set is: then it has its own, maybe of a sample.
@@ -273,6 +313,7 @@ class _Reader(TomlFile):
             measures=tuple(self.strings("measures", row)) if "measures" in row else (),
             queries=self.place(row["queries"]) if "queries" in row else None,
             qrels=self.place(row["qrels"]) if "qrels" in row else None,
+            cut=self._cut,
             **{name: row[name] for name in plain if name in row},
         )
 

@@ -2,7 +2,8 @@
 
 A ledger is JSON Lines, {"query", "doc_id", "grade"} and perhaps "when", one line a judgement in the
 order in which they were given. Nothing in it is changed: a later line about the same query and
-document wins over an earlier one.
+document wins over an earlier one. "literal": true says that the query's text is words, where the
+language of queries would read something else in it.
 """
 
 import fcntl
@@ -10,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +23,12 @@ from searchkit import files, places
 from searchkit.corpus.lines import Line, shown
 from searchkit.corpus.written import Documents, fits_qrels, write_collection
 from searchkit.errors import BadInput
+from searchkit.index.live import query as language
 from searchkit.records import Hit, Judgement, Query
 
 HIGHEST = 9  # the best grade that can be given
+LITERAL = "literal"
+"""A field of a judgement's line, and in the metadata of a query that was made of such lines."""
 
 _LINE = '{"query": "...", "doc_id": "...", "grade": 1}'
 _ANSWER = re.compile(r"(\d{1,6})(?::(\d{1,6}))?")
@@ -36,12 +41,16 @@ class NothingJudged(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What somebody said of a document as an answer to a query; `when` is ISO 8601, or None."""
+    """What somebody said of a document as an answer to a query.
+
+    `when` is ISO 8601, or None, and `literal` as in the ledger; see `asked`.
+    """
 
     query: str
     doc_id: str
     grade: int
     when: str | None = None
+    literal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +85,26 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def add(self, query: str, doc_id: str, grade: int, when: datetime | None = None) -> None:
+    def add(
+        self,
+        query: str,
+        doc_id: str,
+        grade: int,
+        when: datetime | None = None,
+        *,
+        literal: bool = False,
+    ) -> None:
         """Append a judgement; it is on the disk when this returns.
 
         Several processes may add to one ledger. What a killed one left of a line is cut off.
 
         Args:
-            query: as it was typed; white space is made single.
+            query: what was searched for; white space is made single.
             doc_id: of a document that was shown.
             grade: 0 for not relevant, up to 9.
             when: noted beside it.
+            literal: the query's text was searched for as words, not in the language of queries;
+                noted where that makes a difference.
 
         Raises:
             BadInput: the query or the id is empty or not whole Unicode, or the grade is none.
@@ -96,6 +115,8 @@ class Ledger:
             fields["when"] = when.isoformat(timespec="seconds")
         if fault := _fault(fields):
             raise BadInput(f"cannot note this judgement: {fault}")
+        if literal and not _means_its_words(fields["query"]):
+            fields[LITERAL] = True
         line = json.dumps(fields, ensure_ascii=False).encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = not self.path.exists()
@@ -120,7 +141,7 @@ class Ledger:
             *lines, rest = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return Judgements(())
-        found: dict[tuple[str, str], Entry] = {}
+        found: dict[tuple[str, bool, str], Entry] = {}
         notes = []
         if rest and not _is_whole(rest):
             place = f"{self.path}:{len(lines) + 1}"
@@ -129,7 +150,7 @@ class Ledger:
         for number, content in enumerate([*lines, rest], start=1):
             if content.strip():
                 entry = _entry(str(self.path), number, content)
-                found[entry.query, entry.doc_id] = entry
+                found[entry.query, entry.literal, entry.doc_id] = entry
         return Judgements(tuple(found.values()), tuple(notes))
 
 
@@ -144,11 +165,29 @@ def ledger_of(index_name: str) -> Ledger:
     return Ledger(places.home() / "judgements" / f"{index_name}.jsonl")
 
 
+def asked(text: str, literal: bool) -> language.Query:
+    """What was searched for when documents were judged for a query.
+
+    Args:
+        text: of the query.
+        literal: see the head of this file.
+
+    Returns:
+        The text in the language of queries, unless it is literal; its words where that cannot be
+        read, since somebody was shown what was judged for it.
+    """
+    if not literal:
+        with suppress(BadInput):
+            return language.parse(text)
+    return language.plain(text)
+
+
 def as_collection(ledger: Ledger, documents: Documents, folder: Path) -> Judged:
     """Make a ledger and the documents of its index a test collection.
 
-    Every distinct text is a query, whose id is its hash. Judgements of documents that are gone are
-    left out, and counted: no system can find what is not there, and recall would blame all for it.
+    Every distinct text is a query, whose id is its hash; that of a literal one is another, and its
+    metadata say so. Judgements of documents that are gone are left out, and counted: no system can
+    find what is not there, and recall would blame all for it.
 
     Args:
         ledger: of the index.
@@ -168,12 +207,15 @@ def as_collection(ledger: Ledger, documents: Documents, folder: Path) -> Judged:
             f"{ledger.path} has no judgements of documents in this index "
             f"({len(read.entries)} of others); collect some with: searchkit search --judge"
         )
-    ids = {entry.query: f"judged-{_hash(entry.query)}" for entry in kept}
+    queries = {(entry.query, entry.literal): _query(entry) for entry in kept}
     write_collection(
         folder,
         documents,
-        [Query(query_id, text, {"kind": "judged"}) for text, query_id in ids.items()],
-        [Judgement(ids[entry.query], entry.doc_id, entry.grade) for entry in kept],
+        queries.values(),
+        [
+            Judgement(queries[entry.query, entry.literal].query_id, entry.doc_id, entry.grade)
+            for entry in kept
+        ],
         {"ledger": str(ledger.path)},
     )
     gone = sum(entry.doc_id not in there for entry in read.entries)
@@ -183,7 +225,7 @@ def as_collection(ledger: Ledger, documents: Documents, folder: Path) -> Judged:
         (odd, "of documents whose ids hold tabs or line ends, which qrels cannot"),
     )
     notes = [f"judgements {whose}: {count:,}; left out" for count, whose in counted if count]
-    return Judged(folder, len(ids), (*read.notes, *notes))
+    return Judged(folder, len(queries), (*read.notes, *notes))
 
 
 def ask(hits: Sequence[Hit], read: Callable[[str], str]) -> list[tuple[str, int]]:
@@ -257,8 +299,8 @@ def _entry(source: str, number: int, content: bytes) -> Entry:
         raise line.wrong(f"found {shown(line.text)}; a judgement is a line such as {_LINE}")
     if fault := _fault(fields):
         raise line.wrong(f"{fault}; mend or delete the line")
-    query = " ".join(fields["query"].split())
-    return Entry(query, fields["doc_id"], fields["grade"], fields.get("when"))
+    query, literal = " ".join(fields["query"].split()), fields.get(LITERAL, False)
+    return Entry(query, fields["doc_id"], fields["grade"], fields.get("when"), literal)
 
 
 def _is_whole(content: bytes) -> bool:
@@ -281,10 +323,13 @@ def _fault(fields: Mapping[str, Any]) -> str | None:
         except UnicodeEncodeError as error:
             return f"{name!r} holds half a surrogate pair, {value[error.start]!r}; write it whole"
     grade, when = fields.get("grade"), fields.get("when")
+    literal = fields.get(LITERAL, False)
     if type(grade) is not int or not 0 <= grade <= HIGHEST:
         return f"'grade' is {shown(grade)}; it must be an integer from 0 to {HIGHEST}"
     if when is not None and not isinstance(when, str):
         return f"'when' is {shown(when)}; it must be a time such as '2025-03-01T12:00:00+00:00'"
+    if not isinstance(literal, bool):
+        return f"{LITERAL!r} is {shown(literal)}; it must be true or false"
     return None
 
 
@@ -297,6 +342,20 @@ def _mend(file: BinaryIO) -> None:
         file.write(b"\n")
     elif rest:
         file.truncate(len(content) - len(rest))
+
+
+def _query(entry: Entry) -> Query:
+    if entry.literal:
+        told = {"kind": "judged", LITERAL: "true"}
+        return Query(f"judged-{_hash(f'{LITERAL} {entry.query}')}", entry.query, told)
+    return Query(f"judged-{_hash(entry.query)}", entry.query, {"kind": "judged"})
+
+
+def _means_its_words(text: str) -> bool:
+    """Whether the language of queries reads nothing but words in a text."""
+    with suppress(BadInput):
+        return language.parse(text) == language.plain(text)
+    return False
 
 
 def _hash(text: str) -> str:

@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
+from searchkit.evaluate.analysis import of_one_pool
 from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.grid import Cell, Column, Grid
 from searchkit.evaluate.numbers import counted, difference, fixed, p_value, signed
+from searchkit.evaluate.over_sets import TESTED, tested
 from searchkit.evaluate.significance import CONFIDENCE
 from searchkit.study.figures import BESIDE, DESIGNS, TRAINING, Family, Figures
 from searchkit.study.tables import score
 
-_TESTED = (
-    Column(f"difference [{CONFIDENCE:.0%}]", right=True),
-    Column("p", right=True),
-    Column("Holm", right=True),
-)
+_DIFFERENCE = Column(f"difference [{CONFIDENCE:.0%}]", right=True)
 
 
 def paper(figures: Figures, usual: str) -> Grid:
@@ -28,7 +26,7 @@ def paper(figures: Figures, usual: str) -> Grid:
             mean, other = figures.mean(family, name), figures.mean(family, usual)
             assert mean is not None and other is not None  # a row takes part everywhere
             pair = found.get((family.task, family.measure, name))
-            behind = f" ({p_value(pair.holm_p)})" if pair else ""
+            behind = f" ({p_value(pair.holm_p)}, {p_value(pair.items_holm_p)})" if pair else ""
             said = fixed(mean) if name == usual else f"{signed(mean - other)}{behind}"
             cells.append(Cell(said, "number"))
         rows.append(tuple(cells))
@@ -41,7 +39,8 @@ def paper(figures: Figures, usual: str) -> Grid:
         columns=(Column("mean score"), *heads),
         rows=tuple(rows),
         caption=(
-            "In brackets: p, corrected over the differences of the column."
+            "In brackets: p by sets and p by items, each corrected over the differences of the "
+            "column."
             f"{_deviating(figures, figures.groups[usual])}"
         ),
     )
@@ -56,7 +55,8 @@ def designs(figures: Figures, usual: str) -> Iterator[Grid]:
             columns=(
                 Column("design"),
                 Column("mean", right=True),
-                *_TESTED,
+                _DIFFERENCE,
+                *TESTED,
                 Column("between seeds", right=True),
             ),
             rows=tuple(
@@ -68,7 +68,7 @@ def designs(figures: Figures, usual: str) -> Iterator[Grid]:
                 )
                 for name in figures.groups[usual]
             ),
-            caption=_tested(family, list(pairs.values())),
+            caption=_tested(figures, family, list(pairs.values())),
         )
 
 
@@ -91,10 +91,11 @@ def training(figures: Figures) -> Iterator[Grid]:
                 Column("design"),
                 Column("untrained", right=True),
                 Column("trained", right=True),
-                *_TESTED,
+                _DIFFERENCE,
+                *TESTED,
             ),
             rows=tuple(rows),
-            caption=_tested(family, list(pairs.values())),
+            caption=_tested(figures, family, list(pairs.values())),
         )
 
 
@@ -120,9 +121,9 @@ def beside(figures: Figures, other: str) -> Iterator[Grid]:
         ]
         yield Grid(
             title=family.title,
-            columns=(Column("system"), Column("mean", right=True), *_TESTED),
+            columns=(Column("system"), Column("mean", right=True), _DIFFERENCE, *TESTED),
             rows=tuple(rows),
-            caption=_tested(family, list(pairs.values())),
+            caption=_tested(figures, family, list(pairs.values())),
         )
 
 
@@ -137,28 +138,29 @@ def _deviating(figures: Figures, names: Sequence[str]) -> str:
 
 def _difference(
     figures: Figures, family: Family, name: str, other: str, pair: FamilyPair | None
-) -> tuple[Cell, Cell, Cell]:
-    """A difference and its two p-values, which there are over several sets alone."""
+) -> tuple[Cell, ...]:
+    """A difference and its tests, which there are over several sets alone."""
+    untested = tuple(Cell("") for _ in TESTED)
     if name == other:
-        return Cell("baseline"), Cell(""), Cell("")
+        return Cell("baseline"), *untested
     if pair is None:
         mean, usual = figures.mean(family, name), figures.mean(family, other)
         assert mean is not None and usual is not None
-        return Cell(signed(mean - usual), "number"), Cell(""), Cell("")
-    return (
-        Cell(difference(pair.difference, pair.low, pair.high), "number"),
-        Cell(p_value(pair.p), "number"),
-        Cell(p_value(pair.holm_p), "number"),
-    )
+        return Cell(signed(mean - usual), "number"), *untested
+    return Cell(difference(pair.difference, pair.low, pair.high), "number"), *tested(pair)
 
 
-def _tested(family: Family, pairs: list[FamilyPair]) -> str:
+def _tested(figures: Figures, family: Family, pairs: list[FamilyPair]) -> str:
     sets = counted(len(family.sets), "set")
     if not pairs:
         return f"With {sets} there is no test over sets."
     least = min(pair.least_p for pair in pairs)  # of those that take part in all sets
-    return (
-        f"With {sets} no p can be below {p_value(least)}, and none below "
-        f"{p_value(min(1.0, least * len(pairs)))} when corrected over "
-        f"{counted(len(pairs), 'difference')}."
+    pooled = of_one_pool(figures.results.sets[name] for name in family.sets)
+    return " ".join(
+        (
+            f"With {sets} no p by sets can be below {p_value(least)}, and none below "
+            f"{p_value(min(1.0, least * len(pairs)))} when corrected over "
+            f"{counted(len(pairs), 'difference')}.",
+            *(f"By items: {line}." for line in pooled),
+        )
     )

@@ -60,7 +60,8 @@ class Figures:
         self.families = [Family(*key, tuple(sets)) for key, sets in grouped.items()]
         self.others = [one for one, of in self.designs.systems.items() if of.kind in _BESIDE]
         of_seeds = (one for one in self.results.systems.values() if one.seed is not None)
-        self.trained = dict.fromkeys(one.design for one in of_seeds)
+        bare = record.untrained.values()
+        self.trained = dict.fromkeys(one.design for one in of_seeds if one.design not in bare)
         self.groups = {record.baseline: [record.baseline]}
         for row in record.rows:
             group = self.groups.setdefault(row.against, [row.against])

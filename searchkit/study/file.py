@@ -3,7 +3,7 @@
 title = "Means and EOS states"
 seeds = [0, 1]                 # every design is trained once for each
 baseline = "model1"            # whose mean the others' differences are from; the first by default
-untrained = true               # compare designs without pooling weights with themselves untrained
+untrained = true               # compare designs with themselves untrained
 
 [training]                     # the same for every design
 pairs = [                      # as searchkit train takes them

@@ -36,6 +36,7 @@ def _parts(results: Results, record: Record) -> Iterator[str]:
             yield from _section((), comparisons.designs(figures, usual))
     if record.untrained:
         yield "## Trained and untrained"
+        yield sentences.untrained()
         yield from _section(sentences.of_training(figures), comparisons.training(figures))
     for other in figures.others:
         yield f"## Beside {code(other)}"

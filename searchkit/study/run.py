@@ -99,7 +99,7 @@ def _with_origins(study: Study, found: Results) -> Results:
     def told(facts: SystemFacts) -> SystemFacts:
         origin = known.get(facts.name)
         details = dict(facts.details)
-        if origin and (row := details.get("variant")):
+        if (row := details.get("variant")) and row["weights"]:
             details["variant"] = {**row, "weights": f"{WEIGHTS}/{facts.name}"}
         return replace(
             facts,

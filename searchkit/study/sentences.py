@@ -1,9 +1,10 @@
 """What a study found, in plain words made of its numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from searchkit.evaluate.families import FamilyPair
 from searchkit.evaluate.numbers import ALPHA, ALPHA_TEXT, counted, fixed, p_value, signed
+from searchkit.evaluate.over_sets import BY_ITEMS, BY_SETS
 from searchkit.evaluate.significance import CONFIDENCE
 from searchkit.study.figures import BESIDE, DESIGNS, TRAINING, Family, Figures
 from searchkit.study.study import OTHER_BATCHES
@@ -30,10 +31,10 @@ def reading() -> str:
     """What the columns of all tables mean."""
     return (
         f"A difference is averaged over the sets of a task; the {CONFIDENCE:.0%} interval is that "
-        "of a bootstrap over sets and items. p: Wilcoxon's signed-rank test over the sets, "
-        "two-sided, exact. Holm: p corrected over the differences of its table. The seeds of a "
-        "design are averaged item by item before it is compared, so no interval holds what another "
-        "seed would change; between seeds is that, the standard deviation of the mean."
+        f"of a bootstrap over sets and items. p by sets: {BY_SETS}. {BY_ITEMS} Holm: p corrected "
+        "over the differences of its table, by sets and by items apart. The seeds of a design are "
+        "averaged item by item before it is compared, so no interval holds what another seed would "
+        "change; between seeds is that, the standard deviation of the mean."
     )
 
 
@@ -50,18 +51,28 @@ def of_designs(figures: Figures, usual: str) -> Iterator[str]:
         yield f"{said}. {_differing(pairs, usual)}".rstrip()
 
 
+def untrained() -> str:
+    """What a design is before it is trained."""
+    return (
+        "Untrained: the language model as it was, and of a pooling with weights those that its "
+        "trainings began with, which the seed draws."
+    )
+
+
 def of_training(figures: Figures) -> Iterator[str]:
-    """For each family, how many designs training improved, and which it did not."""
+    """For each family, how many designs training improved, and which it did not.
+
+    What holds for further items of these sets is said apart from what holds for further sets.
+    """
     for family in figures.families:
         pairs = figures.pairs(TRAINING, family)
         if not pairs:
             continue
-        sure = [pair.a for pair in pairs if pair.low > 0]
-        rest = [pair.a for pair in pairs if pair.low <= 0]
-        but = f"; not {_listed(rest)}" if rest else ""
+        by_sets = _above_zero({pair.a: pair.low for pair in pairs})
+        by_items = _above_zero({pair.a: pair.items_low for pair in pairs})
         yield (
-            f"{_where(family)}: {len(sure)} of {counted(len(pairs), 'design')} gained by training, "
-            f"with an interval above zero{but}."
+            f"{_where(family)}: of {counted(len(pairs), 'design')}, {by_sets} gained by training, "
+            f"with an interval above zero. Given these sets, by items: {by_items}."
         )
 
 
@@ -81,7 +92,9 @@ def of_others(figures: Figures, other: str) -> Iterator[str]:
         best = max(pairs, key=lambda pair: pair.difference)
         yield (
             f"{_where(family)}: the best is {best.a}, {signed(best.difference)} from {other} "
-            f"({signed(best.low)} to {signed(best.high)}), corrected p {p_value(best.holm_p)}."
+            f"({signed(best.low)} to {signed(best.high)}), corrected p {p_value(best.holm_p)}; "
+            f"given these sets, by items, {signed(best.items_low)} to {signed(best.items_high)}, "
+            f"corrected p {p_value(best.items_holm_p)}."
         )
 
 
@@ -90,15 +103,24 @@ def _differing(pairs: Sequence[FamilyPair], usual: str) -> str:
     if not pairs:
         return ""
     sure = [pair.a for pair in pairs if pair.holm_p < ALPHA]
-    if sure:
-        return f"A corrected p below {ALPHA_TEXT} has the difference of {_listed(sure)}."
+    given = [pair.a for pair in pairs if pair.items_holm_p < ALPHA]
     least = min(1.0, pairs[0].least_p * len(pairs))
-    if least >= ALPHA:
-        return (
+    if sure:
+        said = f"A corrected p below {ALPHA_TEXT} has the difference of {_listed(sure)}."
+    elif least >= ALPHA:
+        said = (
             f"So few sets cannot tell: the least corrected p there can be for one of "
             f"{counted(len(pairs), 'difference')} is {p_value(least)}."
         )
-    return f"No difference from {usual} has a corrected p below {ALPHA_TEXT}."
+    else:
+        said = f"No difference from {usual} has a corrected p below {ALPHA_TEXT}."
+    return f"{said} Given these sets, by items, {_listed(given) if given else 'none'} has one."
+
+
+def _above_zero(lows: Mapping[str, float]) -> str:
+    """How many intervals begin above zero, and which do not."""
+    rest = [name for name, low in lows.items() if low <= 0]
+    return f"{len(lows) - len(rest)}{f' (not {_listed(rest)})' if rest else ''}"
 
 
 def _where(family: Family) -> str:

@@ -35,7 +35,7 @@ class Row:
 
     @property
     def untrained(self) -> str:
-        """What it is called as nobody trained it."""
+        """What it is called as nobody trained it, all seeds of its first pooling together."""
         return f"{self.name}-untrained"
 
     @property
@@ -101,7 +101,7 @@ class Study:
         title: of its page.
         seeds: of trainings.
         baseline: the row that those are compared with that name no other.
-        untrained: whether rows without pooling weights are compared with themselves untrained.
+        untrained: whether rows are compared with themselves untrained.
         training: how rows are trained.
         rows: what is trained.
         evaluation: the table of a suite; `study.systems` makes one of it.

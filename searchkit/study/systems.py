@@ -1,7 +1,7 @@
 """The suite of a study: what its evaluation names, and a system for each training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +47,26 @@ def suite_of(study: Study, weights: Path | None = None) -> Suite:
         base = study.rows[0].variant
         table["variants"] = {"base": base.base, "max_tokens": base.max_tokens, **variants}
     suite = of_table(table, study.path, variables=study.variables)
+    suite = replace(suite, allow_untrained=study.untrained)
     _refuse_shared_names(study, suite)
     return suite
 
 
 def origins(study: Study) -> dict[str, Origin]:
-    """By system, those that came out of a training, hybrids with one among them."""
+    """By system, those that are of a seed: trainings, hybrids with one, and first poolings."""
     found = {row.system(seed): Origin(row.name, seed) for seed in study.seeds for row in study.rows}
     for row in study.evaluation.get("system", []):
         if "hybrid" in row and (trained := _trained_in(row, study)):
             for seed in study.seeds:
                 found[_named(row, trained, seed)] = Origin(_named(row, trained, None), seed)
+    for row in study.rows if study.untrained else ():
+        found |= {system: Origin(row.untrained, seed) for seed, system in _heads(study, row)}
     return found
 
 
 def untrained(study: Study) -> dict[str, str]:
-    """By row, the system that is the same design untrained."""
-    rows = study.rows if study.untrained else ()
-    return {row.name: row.untrained for row in rows if not row.variant.trainable}
+    """By row, what the same design is called untrained: one system, or several seeds together."""
+    return {row.name: row.untrained for row in study.rows} if study.untrained else {}
 
 
 def _refuse_shared_names(study: Study, suite: Suite) -> None:
@@ -78,9 +80,12 @@ def _refuse_shared_names(study: Study, suite: Suite) -> None:
 
 
 def _of_rows(study: Study, weights: Path | None) -> list[dict[str, Any]]:
-    rows = {row.name: row for row in study.rows}
-    bare = [_system(rows[name], system) for name, system in untrained(study).items()]
-    trained = []
+    bare, trained = [], []
+    for row in study.rows if study.untrained else ():
+        if row.variant.trainable:
+            bare += [{**_system(row, name), "seed": seed} for seed, name in _heads(study, row)]
+        else:
+            bare.append(_system(row, row.untrained))
     for row in study.rows:
         for seed in study.seeds:
             system = row.system(seed)
@@ -88,6 +93,11 @@ def _of_rows(study: Study, weights: Path | None) -> list[dict[str, Any]]:
             # A stand-in has no pooling weights either, and nobody encodes with it.
             trained.append({**_system(row, system), "seed": seed, **folder})
     return [*bare, *trained]
+
+
+def _heads(study: Study, row: Row) -> list[tuple[int, str]]:
+    """Seeds, and what a row is called with the pooling weights that its training begins with."""
+    return [(seed, f"{row.untrained}-{seed}") for seed in study.seeds if row.variant.trainable]
 
 
 def _system(row: Row, name: str) -> dict[str, Any]:

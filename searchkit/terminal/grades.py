@@ -28,7 +28,10 @@ class Grades:
             BadInput: a line of it is no judgement.
         """
         read = self._ledger.read()
-        self._grades = {(entry.query, entry.doc_id): entry.grade for entry in read.entries}
+        self._grades = {
+            (entry.query, entry.doc_id): entry.grade
+            for entry in sorted(read.entries, key=lambda one: one.literal)  # a need is literal
+        }
 
     def need_of(self, query: str) -> str:
         """What a query asks for; empty where it is filters alone."""
@@ -47,5 +50,5 @@ class Grades:
             OSError: the ledger cannot be written.
         """
         need = self.need_of(query)
-        self._ledger.add(need, doc_id, grade, datetime.now(UTC))
+        self._ledger.add(need, doc_id, grade, datetime.now(UTC), literal=True)
         self._grades[need, doc_id] = grade

@@ -58,6 +58,9 @@ class Picker(ModalScreen[T | None]):
         current: the one that is selected at first.
     """
 
+    class Filled(Message):
+        """The choices are there."""
+
     class Failed(Message):
         """There is nothing to choose from."""
 
@@ -145,6 +148,7 @@ class Picker(ModalScreen[T | None]):
             return
         self._choices = [(thing, self._shown_as(thing)) for thing in things]
         self._narrow(self.query_one(Input).value)
+        self.post_message(self.Filled())
         if self._chosen_early:
             self.action_choose()
 

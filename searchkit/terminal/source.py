@@ -133,7 +133,8 @@ class Source(Protocol):
     def passages(self, query: str, doc_id: str) -> list[Result]:
         """The passages of a document with words that a query asks for, in the order of its text.
 
-        They are ranked so, too; none where documents are whole.
+        They are ranked so, too; none where documents are whole. Of very many it may give the best,
+        with a note.
         """
 
     def marks(self, query: str, text: str) -> list[Span]:

@@ -50,6 +50,13 @@ def test_answers_are_in_the_ledger_below_the_table(searchkit, index, home, type_
     ]
 
 
+def test_the_index_of_a_collection_is_asked_words_alone(searchkit, index, type_in):
+    type_in("1")
+    assert searchkit("search", "ferry -sheep", "-i", index, "--judge").code == 0
+    (entry,) = ledger_of("toy").read().entries
+    assert (entry.query, entry.literal) == ("ferry -sheep", True)
+
+
 def test_none_judges_all_that_were_shown(searchkit, index, type_in, ranked):
     type_in("none")
     assert searchkit("search", "ferry", "-i", index, "-k", "1", "--judge").code == 0

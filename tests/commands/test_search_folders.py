@@ -291,6 +291,12 @@ class TestWeights:
         (best,) = searcher.search("ferry", 1, mode="dense")
         assert json.loads(done.out.splitlines()[0])["doc_id"] == best.doc_id
 
+    def test_are_tuned_on_what_cannot_be_read_as_well(self, searchkit, notes):
+        for number in range(10):
+            ledger_of("notes").add(f'ferry "{number}', "tides.md", 1)
+        done = searchkit(*self.COMMAND, "-i", notes)
+        assert "tuned on 10 judged queries" in done.err
+
     def test_are_tuned_anew_when_something_is_judged(self, searchkit, notes, home):
         for number in range(10):
             ledger_of("notes").add(f"ferry {number}", "tides.md", 1)
@@ -315,6 +321,24 @@ def test_passages_are_judged_as_their_documents(searchkit, notes, monkeypatch):
     entries = ledger_of("notes").read().entries
     assert [(one.query, one.doc_id, one.grade) for one in entries] == [
         ("distilled", "lab/autoclave.md", 1)
+    ]
+
+
+def test_queries_of_a_file_are_judged_as_the_words_that_they_are(
+    searchkit, notes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("builtins.input", lambda prompt: "1")
+    (tmp_path / "queries.txt").write_text("distilled -water\npath: distilled\ndistilled water\n")
+    done = searchkit("search", "--queries", tmp_path / "queries.txt", "-i", notes, "--judge")
+    assert done.code == 0, done.err
+    typed = searchkit("search", "distilled -steam", "-i", notes, "--judge")
+    assert typed.code == 0, typed.err
+    entries = ledger_of("notes").read().entries
+    assert [(one.query, one.literal) for one in entries] == [
+        ("distilled -water", True),
+        ("path: distilled", True),
+        ("distilled water", False),  # words either way
+        ("distilled -steam", False),
     ]
 
 

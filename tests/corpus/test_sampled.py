@@ -3,13 +3,26 @@
 import itertools
 import json
 import random
+import re
+from dataclasses import replace
 
 import pytest
 from blake3 import blake3
 
 from searchkit import files
 from searchkit.corpus import sampled
-from searchkit.corpus.collection import open_collection
+from searchkit.corpus.collection import joined, open_collection
+from searchkit.corpus.cut import Cut
+from searchkit.corpus.labelled import (
+    Candidate,
+    CandidateList,
+    ClassificationSet,
+    ClusteringSet,
+    LabelledText,
+    PairSet,
+    RerankingSet,
+    ScoredPair,
+)
 from searchkit.corpus.sampled import sample
 
 COUNT = 40
@@ -46,8 +59,8 @@ def collection(tmp_path):
 
 @pytest.fixture
 def draw(collection, tmp_path):
-    def draw_(documents, seed=0, of=None):
-        return sample(of or collection, documents, tmp_path / "samples", seed=seed)
+    def draw_(documents, seed=0, of=None, **how):
+        return sample(of or collection, documents, tmp_path / "samples", seed=seed, **how)
 
     return draw_
 
@@ -101,7 +114,8 @@ def test_a_sample_is_called_after_its_number_and_notes_that_it_is_one(draw, coll
     assert draw(20).name == "toy-20"
     assert draw(3).name == "toy-9"
     notes = draw(20, seed=4).notes
-    assert "a sample of 20 of 40 documents, drawn with seed 4" in notes
+    said = "a sample of 20 of 40 documents, drawn with seed 4: 9 judged and 11 not"
+    assert said in notes
     # And all that is to be said of the whole, but that "unjudged" was not written.
     expected = [note for note in collection.notes if not note.startswith("queries without judg")]
     assert [note for note in notes if not note.startswith("a sample")] == expected
@@ -109,8 +123,79 @@ def test_a_sample_is_called_after_its_number_and_notes_that_it_is_one(draw, coll
 
 
 def test_what_has_no_more_documents_is_itself(draw, collection):
-    for documents in (COUNT, COUNT + 1):
+    for documents in (COUNT, COUNT + 1, None):
         assert draw(documents) is collection
+    assert draw(None, unjudged=COUNT - len(JUDGED)) is collection
+
+
+def test_those_that_are_not_judged_can_be_counted_beside_the_others(draw):
+    drawn = draw(None, unjudged=11)
+    assert ids(drawn) == ids(draw(20)) and drawn.name == "toy-20"
+    assert "a sample of 20 of 40 documents, drawn with seed 0: 9 judged and 11 not" in drawn.notes
+
+
+WORDS = Cut(3, "words", lambda texts: [words(text) for text in texts], "v1")
+
+
+def words(text, most=3):
+    """Where the third word of a text ends, and with it a half of what is one character."""
+    ends = [match.end() for match in re.finditer(r"\S+", text)]
+    return len(text) if len(ends) <= most else ends[most - 1]
+
+
+def test_a_cut_is_named_and_noted_and_queries_are_cut_alike(draw, collection, tmp_path):
+    drawn = draw(20, cut=WORDS)
+    assert drawn.name == "toy-20-cut3"
+    assert "texts and queries are cut at 3 tokens of words, for every system" in drawn.notes
+    wholes = {one.doc_id: joined(one) for one in collection.documents()}
+    for document in drawn.documents():
+        whole = wholes[document.doc_id]
+        assert joined(document) == whole[: words(whole)]
+    assert [query.text for query in drawn.queries] == ["wo\nist es?", "ferry"]
+    assert drawn.judgements == collection.judgements
+    of_all = draw(None, cut=WORDS)
+    assert (of_all.name, len(ids(of_all))) == ("toy-cut3", COUNT)
+    two = Cut(2, "words", lambda texts: [words(text, 2) for text in texts])
+    assert draw(None, cut=two).queries[0].text == "wo\nist"
+    # Another model's tokens end elsewhere: what was cut by them is another sample.
+    assert draw(20, cut=WORDS).corpus.path == drawn.corpus.path
+    assert draw(20, cut=replace(WORDS, identity="v2")).corpus.path != drawn.corpus.path
+
+
+@pytest.mark.parametrize(
+    ("text", "end", "left"),
+    [
+        ("ab cd", 4, "ab c"),
+        ("ab cd", 3, "ab"),
+        ("e\u0301a", 1, "e\u0301"),  # at least one character, whatever it takes
+        ("ae\u0301", 2, "a"),
+        ("a\U0001f468\u200d\U0001f469", 3, "a"),
+        ("  ab cd", 4, "ab c"),
+        ("ab", 2, "ab"),
+        ("  ab", 9, "  ab"),
+        ("", 0, ""),
+    ],
+)
+def test_a_text_never_ends_within_what_is_one_character(text, end, left):
+    assert Cut(1, "x", lambda texts: [end] * len(texts)).texts([text]) == [left]
+
+
+def test_every_text_of_a_labelled_set_is_cut():
+    labelled = (LabelledText("1", "a b c d", "x"), LabelledText("2", "a b", "y"))
+    cut = tuple(replace(one, text=one.text[:5]) for one in labelled)
+    pairs = (ScoredPair("1", "a b c d", "e f g h", 1.0),)
+    found = WORDS.labelled(PairSet("s", "test", pairs, ("known",)))
+    assert (found.name, found.notes) == ("s-cut3", ("known", WORDS.remark))
+    assert found.pairs == (ScoredPair("1", "a b c", "e f g", 1.0),)
+    found = WORDS.labelled(ClassificationSet("s", "test", labelled, labelled[::-1]))
+    assert (found.train, found.test) == (cut, cut[::-1])
+    assert WORDS.labelled(ClusteringSet("s", "test", labelled, (), ((0, 1),))) == ClusteringSet(
+        "s-cut3", "test", cut, (WORDS.remark,), ((0, 1),)
+    )
+    candidates = (Candidate("d", "a b c d", 1), Candidate("e", "f", 0))
+    ranked = RerankingSet("s", "test", (CandidateList("q", "w x y z", candidates),))
+    (one,) = WORDS.labelled(ranked).lists
+    assert (one.query, [c.text for c in one.candidates]) == ("w x y", ["a b c", "f"])
 
 
 def test_what_is_wholly_judged_is_itself(draw, collection, tmp_path):

@@ -193,3 +193,28 @@ def test_a_text_is_tokenised_the_same_among_any_others(tokenizer, many, random):
     random.shuffle(many)
     together = tokenizer(WITH_BOS).tokenise(many, template="{text}", max_tokens=64)
     assert [result.ids.tolist() for result in together] == [alone[text] for text in many]
+
+
+@pytest.mark.parametrize("name", [WITH_BOS, WITHOUT_BOS])
+@given(text=texts, max_tokens=st.integers(4, 40))
+def test_a_text_ends_before_the_first_character_that_would_lose_a_token(
+    tokenizer, name, text, max_tokens
+):
+    made = tokenizer(name)
+    (end,) = made.ends([text], max_tokens)
+    result = one(made, text, max_tokens=max_tokens)
+    assert (end == len(text)) or result.truncated
+    if result.truncated:
+        kept = made._tokenizer.encode(text, add_special_tokens=False)
+        room = max_tokens - result.instruction - 1
+        assert all(stop <= end for _, stop in kept.offsets[:room] if stop <= end)
+        assert kept.offsets[room][0] == end
+
+
+def test_what_is_cut_beforehand_is_not_cut_again(tokenizer):
+    made, text = tokenizer(WITH_BOS), " ".join(f"ferry number {n}" for n in range(40))
+    (end,) = made.ends([text], 24)
+    assert 0 < end < len(text) and not one(made, text[:end], max_tokens=24).truncated
+    assert one(made, text[: end + 12], max_tokens=24).truncated
+    with pytest.raises(BadInput, match="2 tokens leave none to a text"):
+        made.ends([text], 2)

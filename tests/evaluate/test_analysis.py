@@ -1,6 +1,7 @@
 """All pairs, families, seeds and warnings: by hand, against SciPy, and blind to every order."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -214,6 +215,8 @@ def test_swapped_systems_mirror_everything_but_p(rows):
     assert mirrored.difference == -family.difference
     assert (mirrored.low, mirrored.high) == (-family.high, -family.low)
     assert mirrored.p == family.p
+    assert (mirrored.items_low, mirrored.items_high) == (-family.items_high, -family.items_low)
+    assert mirrored.items_p == family.items_p
 
 
 def test_a_seed_decides_the_result():
@@ -581,7 +584,7 @@ class TestChosenPairs:
         assert over_sets(results, {"all": pairs}) == {"all": analysis.families}
 
     def test_corrected_over_the_pairs_of_a_question_alone(self):
-        results = evaluation(random_scores(sets=7, systems=4))
+        results = evaluation(random_scores(sets=7, systems=4), resamples=1000)
         known = {(pair.a, pair.b): pair for pair in analyse(results).families}
         asked = {
             "first": [("system 0", "system 1"), ("system 0", "system 2")],
@@ -595,6 +598,8 @@ class TestChosenPairs:
                 (one.difference, one.low, one.high, one.p) for one in same
             ]
             assert [one.holm_p for one in found] == holm([one.p for one in same])
+            assert [one.items_p for one in found] == [one.items_p for one in same]
+            assert [one.items_holm_p for one in found] == holm([one.items_p for one in same])
 
     def test_a_pair_the_other_way_round_is_the_same_with_the_other_sign(self):
         results = evaluation(random_scores(sets=7, systems=2))
@@ -619,3 +624,104 @@ def test_means_and_spreads_alone_are_those_of_the_analysis():
     analysis = analyse(results)
     assert set_means(results) == analysis.means
     assert seed_spreads(results) == analysis.seeds != ()
+
+
+class TestItemsOfGivenSets:
+    """Where few sets cannot tell, items can, and they say so of these sets alone."""
+
+    def scores(self, seed=5, items=(5, 3, 4)):
+        rng = np.random.default_rng(seed)
+        return {
+            f"set {number}": {name: {"m": list(rng.integers(0, 9, size) / 8)} for name in "ab"}
+            for number, size in enumerate(items)
+        }
+
+    def test_p_is_that_of_all_signs_of_items_where_every_set_counts_the_same(self):
+        scores = self.scores()
+        (pair,) = analyse(evaluation(scores)).families
+        weighed = [
+            (a - b) / (3 * len(of["a"]["m"]))
+            for of in scores.values()
+            for a, b in zip(of["a"]["m"], of["b"]["m"], strict=True)
+        ]
+        assert (pair.sets, pair.items) == (3, 12)
+        assert pair.difference == pytest.approx(math.fsum(weighed))
+        sums = [
+            abs(sum(sign * one for sign, one in zip(signs, weighed, strict=True)))
+            for signs in itertools.product((1, -1), repeat=12)
+        ]
+        extreme = sum(one >= abs(pair.difference) - 1e-12 for one in sums)
+        assert pair.items_p == extreme / 2**12
+        # One long set must not decide for three: by items that count the same, it would be another.
+        alike = [
+            a - b for of in scores.values() for a, b in zip(of["a"]["m"], of["b"]["m"], strict=True)
+        ]
+        assert paired(alike, [0] * 12).p != pair.items_p
+
+    def test_drawn_signs_agree_with_scipy(self):
+        scores = self.scores(seed=2, items=(12, 20, 8))
+        (pair,) = analyse(evaluation(scores, resamples=20_000)).families
+        weighed = np.concatenate(
+            [
+                (np.array(of["a"]["m"]) - of["b"]["m"]) / (3 * len(of["a"]["m"]))
+                for of in scores.values()
+            ]
+        )
+        oracle = stats.permutation_test(
+            (weighed,), np.sum, permutation_type="samples", n_resamples=20_000, rng=1
+        )
+        assert pair.items_p == pytest.approx(oracle.pvalue, abs=0.02)
+
+    def test_the_interval_is_that_of_items_drawn_within_each_set(self):
+        scores = self.scores(seed=3, items=(40, 60, 30))
+        (pair,) = analyse(evaluation(scores, resamples=10_000)).families
+        rng = np.random.default_rng(9)
+        strata = [np.array(of["a"]["m"]) - of["b"]["m"] for of in scores.values()]
+        means = np.mean(
+            [rng.choice(one, (10_000, len(one))).mean(axis=1) for one in strata], axis=0
+        )
+        variances = [one.var(ddof=1) / len(one) for one in strata]
+        freedom = sum(variances) ** 2 / sum(
+            v**2 / (len(one) - 1) for v, one in zip(variances, strata, strict=True)
+        )
+        t_interval = stats.t.interval(0.95, freedom, pair.difference, math.sqrt(sum(variances)) / 3)
+        assert (pair.items_low, pair.items_high) == pytest.approx(t_interval, abs=0.006)
+        plain = np.quantile(means, [0.025, 0.975])
+        assert pair.items_low == pytest.approx(plain[0], abs=0.008) and pair.items_low < plain[0]
+        assert pair.items_high == pytest.approx(plain[1], abs=0.008)
+
+    def test_they_can_tell_where_five_sets_cannot(self):
+        rng = np.random.default_rng(0)
+        scores = {}
+        for number in range(5):
+            b = rng.random(30)
+            better, worse = b + 0.1 + rng.normal(0, 0.1, 30), b + rng.normal(0, 0.1, 30)
+            scores[f"set {number}"] = {
+                name: {"m": list(values)}
+                for name, values in zip("abc", (better, b, worse), strict=True)
+            }
+        found = {(one.a, one.b): one for one in analyse(evaluation(scores)).families}
+        ab, bc = found["a", "b"], found["b", "c"]
+        assert ab.p == ab.least_p == 1 / 16 and ab.holm_p > 0.05
+        assert ab.items_holm_p < 0.02 and ab.items_low > 0
+        assert bc.items_p > 0.05 and bc.items_low < 0 < bc.items_high
+        p_values = [one.items_p for one in found.values()]
+        assert [one.items_holm_p for one in found.values()] == holm(p_values)
+        assert [one.items_bh_p for one in found.values()] == benjamini_hochberg(p_values)
+
+    def test_enough_signs_are_drawn_for_what_they_are_corrected_over(self):
+        rng = np.random.default_rng(1)
+        scores = {
+            f"set {number}": {
+                f"s{place:02}": {"m": list(place + rng.random(20))} for place in range(12)
+            }
+            for number in range(2)
+        }
+        found = analyse(evaluation(scores, resamples=500)).families
+        assert len(found) == 66
+        assert [one.items_holm_p for one in found] == pytest.approx([66 / 6601] * 66)
+
+    def test_single_items_have_no_spread_and_no_interval(self):
+        scores = {f"set {number}": {"a": {"m": [0.5]}, "b": {"m": [0.25]}} for number in range(2)}
+        (pair,) = analyse(evaluation(scores)).families
+        assert (pair.items_low, pair.items_high, pair.items_p) == (0.25, 0.25, 0.5)

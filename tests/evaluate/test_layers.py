@@ -270,7 +270,9 @@ class TestRows:
         judged = {one.doc_id for one in collection.judgements}
         assert 5 < len(judged) < 60
         assert {row.set for row in rows} == {f"retrieval-{len(judged)}"}
-        assert f"a sample of {len(judged)} of 60 documents, drawn with seed 0" in told.lines
+        kept = f"{len(judged)} of 60 documents"
+        said = f"a sample of {kept}, drawn with seed 0: {len(judged)} judged and 0 not"
+        assert said in told.lines
         assert told.entered == [f"retrieval-{len(judged)}"]
         rows = explain("sts", designs=["mean-causal"], row={"sample": 9})
         assert {(row.set, row.items) for row in rows} == {("sts-9", 9)}

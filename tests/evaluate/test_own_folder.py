@@ -20,6 +20,7 @@ from searchkit.evaluate.own_folder import answer, suite_of
 from searchkit.evaluate.results import Results, SetFacts, SystemFacts
 from searchkit.evaluate.suite import Suite
 from searchkit.index.live.generation import Generation
+from searchkit.index.live.query import plain
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
 from searchkit.search.build import Plan, build_index
@@ -550,6 +551,29 @@ class TestFolder:
                 assert ranked == shown and shown
         scores = outcome.results.scores["notes-judged"]["bm25"]
         assert all(value == 1 for value in scores["RR@10"].values())
+
+    def test_words_are_asked_as_words_whatever_operators_they_look_like(self, folder_index):
+        searcher = open_searcher(folder_index)
+        literal, unreadable = "hot -water boat", "path: spare fuses"
+        for query in (literal, unreadable):
+            for hit in searcher.search(plain(query), 3, mode="bm25"):
+                ledger_of("notes").add(
+                    query, hit.doc_id, int(hit.rank == 1), literal=query == literal
+                )
+        suite, _ = suite_of(folder_index)
+        outcome = runner.evaluate(suite)
+        scores = outcome.results.scores["notes-judged"]["bm25"]
+        assert list(scores["RR@10"].values()) == [1, 1]
+        queries = {query.text: query.query_id for query in sets_of(suite)["notes-judged"].queries}
+        for system, how in (("bm25", {}), ("mean-causal", {"variant": "mean-causal"})):
+            mode = "dense" if how else "bm25"
+            for query, query_id in queries.items():
+                shown = searcher.search(plain(query), 5, mode=mode, **how)
+                ranked = outcome.runs["notes-judged"][system][query_id][:5]
+                assert [one.doc_id for one in ranked] == [one.doc_id for one in shown] != []
+        assert outcome.results.sets["notes-judged"].notes == (
+            f"queries that the language of queries cannot read: 1 ({unreadable!r}); asked as words",
+        )
 
     def test_an_encoder_that_the_folder_lacks_is_refused(self, folder_index, base):
         other = parse("mean-bidirectional", base=base, max_tokens=MOST)

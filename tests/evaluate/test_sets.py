@@ -4,11 +4,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from searchkit.corpus.collection import Collection
+from searchkit.corpus.collection import Collection, joined
 from searchkit.corpus.labelled import ClusteringSet, LabelledText, PairSet, RerankingSet
+from searchkit.encode.language_models import resolve
+from searchkit.encode.tokens import TextTokenizer
 from searchkit.errors import BadInput
 from searchkit.evaluate.sets import item_of, open_one, size, task_of, texts_of
-from searchkit.evaluate.suite import SetRow
+from searchkit.evaluate.suite import Length, SetRow
 from searchkit.records import Judgement
 
 TABLES = {
@@ -125,3 +127,35 @@ def test_an_item_of_a_clustering_is_a_resampling_or_a_part():
     texts = tuple(LabelledText(str(number), "a text", label) for number, label in enumerate("abab"))
     assert item_of(ClusteringSet("toy", "test", texts)) == "resampling"
     assert item_of(ClusteringSet("toy", "test", texts, parts=((0, 1), (2, 3)))) == "part"
+
+
+def test_texts_are_cut_by_the_tokens_of_a_base_and_no_variant_cuts_them_again(
+    write_retrieval, tmp_path, data, tiny_model
+):
+    long = " ".join(f"ferry {number}" for number in range(60))
+    write_retrieval(
+        tmp_path / "toy",
+        [("a", "A title", long), ("b", "", "tide"), ("c", "", "rain")],
+        [("q", long, {}), ("r", "rain", {})],
+        test=[("q", "a", 1), ("r", "b", 1)],
+    )
+    base = resolve(str(tiny_model("llama")))
+    length = Length(16, base.name)
+    opened = open_one(SetRow(source=str(tmp_path / "toy"), unjudged=1, cut=length))
+    assert opened.name == "toy-cut16"
+    a, *others = opened.documents()
+    assert f"A title {long}".startswith(joined(a)) and len(joined(a)) > 15
+    assert [joined(one) for one in others] == ["tide", "rain"]
+    assert long.startswith(opened.queries[0].text) and opened.queries[1].text == "rain"
+    assert "texts and queries are cut at 16 tokens of" in opened.notes[-1]
+    tokenizer = TextTokenizer(base.folder, base.config)
+    for text in (joined(a), opened.queries[0].text):
+        (read,) = tokenizer.tokenise([text], template="{text}", max_tokens=16)
+        assert not read.truncated and 12 <= len(read.ids) <= 16
+    pairs = open_one(SetRow(source=str(data / "sts"), sample=5, cut=length))
+    assert pairs.name == "sts-5-cut16"
+
+
+def test_only_documents_are_judged(data):
+    with pytest.raises(BadInput, match="which has no use for unjudged; leave it out"):
+        open_one(SetRow(source=str(data / "sts"), unjudged=5))

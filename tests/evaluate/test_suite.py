@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from searchkit.encode import weights
+from searchkit.encode import language_models, weights
 from searchkit.encode.variant import Variant, parse
 from searchkit.errors import BadInput, UnknownName
-from searchkit.evaluate.suite import HUB, TUNED, SetRow, Suite, hybrid_name, read
+from searchkit.evaluate.suite import HUB, TUNED, Length, SetRow, Suite, hybrid_name, read
 from searchkit.index.text.bm25 import Parameters
 
 WHOLE = """
@@ -130,6 +130,15 @@ class TestReading:
         assert (whole.device, whole.engine, whole.dtype) == ("cpu", "packed", "float32")
         assert whole.vector_indexes == ("hnsw", "rabitq")
         assert whole.measures == {"retrieval": ("nDCG@10", "R@100"), "sts": ("Pearson",)}
+
+    def test_all_sets_are_cut_at_one_length(self, write, tmp_path):
+        sets = '[[set]]\nname = "toy"\n[[set]]\nname = "other"\nunjudged = 7\n'
+        one, other = read(write("cut = 64\n", sets)).sets
+        assert one.cut == other.cut == Length(64, language_models.DEFAULT)
+        assert (one.unjudged, other.unjudged) == (None, 7)
+        (tmp_path / "tiny").mkdir()
+        named = read(write('cut = 64\n[variants]\nbase = "tiny"\n')).sets[0]
+        assert named.cut == Length(64, str(tmp_path / "tiny"))
 
     def test_sets_are_where_the_rows_say(self, whole, tmp_path):
         commit = "0123456789012345678901234567890123456789"
@@ -299,6 +308,7 @@ class TestMistakes:
             ("depth = true\n", "the suite: depth is True; it must be a whole number"),
             ("depth = 1.5\n", "the suite: depth is 1.5; it must be a whole number"),
             ("depth = 0\n", "depth is 0; it must be at least 1"),
+            ("cut = 7\n", "cut is 7; it must be at least 8"),
             ("resamples = 99\n", "resamples is 99; it must be at least 100"),
             ("seed = -1\n", "seed is -1; it must be at least 0"),
             ("by = 3\n", "the suite: by is 3; it must be a string"),
@@ -345,6 +355,11 @@ class TestMistakes:
             ("name = 3\n", "a set: name is 3; it must be a string"),
             ("name = ''\n", "a set: name is empty; write it, or leave it out"),
             ("name = 'a'\nsample = 0\n", "sample is 0; it must be at least 1"),
+            ("name = 'a'\nunjudged = 0\n", "unjudged is 0; it must be at least 1"),
+            (
+                "name = 'a'\nsample = 5\nunjudged = 5\n",
+                "a set has both sample and unjudged; leave one of the two out",
+            ),
             ("name = 'a'\nsample = true\n", "a set: sample is True; it must be a whole number"),
             ("name = 'a'\nsample = '5'\n", "a set: sample is '5'; it must be a whole number"),
             ("name = 'a'\ntask = 'STS'\n", "no task is called 'STS'; there are: classification, "),

@@ -1,5 +1,6 @@
 """Judgements: what a person types, the ledger that keeps it, and the collection made of it."""
 
+import contextlib
 import fcntl
 import subprocess
 import sys
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 
 from searchkit.corpus.collection import open_collection
 from searchkit.errors import BadInput
+from searchkit.index.live import query as language
 from searchkit.records import Document, Hit, Judgement
 from searchkit.search.judging import (
+    LITERAL,
     Entry,
     Ledger,
     as_collection,
     ask,
+    asked,
     ledger_of,
     parse,
 )
@@ -216,6 +220,7 @@ def test_a_last_line_that_was_cut_anywhere_costs_that_line_alone(cut, ledger):
         (b'{"query": "q", "grade": 1}', "'doc_id' is None; it must be a string"),
         (b'{"query": "q", "doc_id": "a", "grade": "1"}', "'grade' is '1'; it must be an integer"),
         (b'{"query": "q", "doc_id": "a", "grade": 1, "when": 7}', "'when' is 7; it must be a time"),
+        (b'{"query": "q", "doc_id": "a", "grade": 1, "literal": 1}', "'literal' is 1; it must be"),
     ],
 )
 def test_any_other_line_that_is_wrong_is_named(line, said, ledger):
@@ -327,3 +332,35 @@ def test_a_ledger_without_judgements_of_the_index_says_what_to_do(ledger, tmp_pa
     with pytest.raises(BadInput, match=r"\(1 of others\)"):
         as_collection(ledger, DOCUMENTS, tmp_path / "judged")
     assert not (tmp_path / "judged").exists()
+
+
+@pytest.mark.parametrize("text", ["path: home cake", "a -yeast b", '"open', "x* y~", "after:2024"])
+def test_a_literal_text_is_asked_as_its_words(text, ledger, tmp_path):
+    ledger.add(text, "ferry", 1, literal=True)
+    ledger.add(text, "ferry", 0)
+    read = ledger.read().entries
+    assert read == (Entry(text, "ferry", 1, literal=True), Entry(text, "ferry", 0))
+    made = as_collection(ledger, DOCUMENTS, tmp_path / "judged")
+    literal, typed = open_collection(made.folder).queries
+    assert literal.query_id != typed.query_id and literal.text == typed.text == text
+    assert (dict(literal.metadata), dict(typed.metadata)) == (
+        {"kind": "judged", LITERAL: "true"},
+        {"kind": "judged"},
+    )
+    assert asked(text, literal=True) == language.plain(text)
+    with contextlib.suppress(BadInput):
+        assert asked(text, literal=False) == language.parse(text) != language.plain(text)
+
+
+def test_what_cannot_be_read_is_asked_as_its_words():
+    for text in ("path: home cake", '"open', "-only -not"):
+        with pytest.raises(BadInput):
+            language.parse(text)
+        assert asked(text, literal=False) == language.plain(text)
+
+
+def test_plain_words_are_one_query_whoever_judged_for_them(ledger, tmp_path):
+    ledger.add("when does it run?", "ferry", 1, literal=True)
+    ledger.add("when does it run?", "ferry", 2)
+    assert ledger.read().entries == (Entry("when does it run?", "ferry", 2),)
+    assert LITERAL not in ledger.path.read_text()

@@ -95,3 +95,14 @@ def test_rows_are_compared_with_the_row_that_they_name(evaluation, recorded):
     (pair,) = figures.pairs(DESIGNS.format("b"), family)
     assert (pair.a, pair.b, pair.difference) == ("c", "b", pytest.approx(-0.1))
     assert [pair.a for pair in figures.pairs(DESIGNS.format("a"), family)] == ["b", "d"]
+
+
+def test_untrained_poolings_are_averaged_over_their_seeds_and_are_no_training(evaluation, recorded):
+    bare = {"b-untrained-0": [0.1, 0.3], "b-untrained-1": [0.3, 0.1]}
+    scores = {name: {**of, **bare} for name, of in TWO.items()}
+    seeds = {**SEEDS, "b-untrained-0": ("b-untrained", 0), "b-untrained-1": ("b-untrained", 1)}
+    figures = Figures(evaluation(scores, designs=seeds), recorded(["a", "b"], untrained=["b"]))
+    (family,) = figures.families
+    (pair,) = figures.pairs(TRAINING, family)
+    assert (pair.a, pair.b, pair.difference) == ("b", "b-untrained", pytest.approx(0.55 - 0.2))
+    assert list(figures.trained) == ["a", "b"]

@@ -8,6 +8,7 @@ from searchkit.encode.variant import POOLING, options_of
 from searchkit.errors import BadInput, UnknownName
 from searchkit.study.file import SHIPPED, read
 from searchkit.study.study import PairsFrom
+from searchkit.study.systems import suite_of
 from searchkit.train.settings import Settings
 
 WHOLE = """
@@ -244,6 +245,14 @@ class TestTheStudyThatShips:
         assert not any(study.deviations(row) for row in study.rows)
         designs = [row.variant.design for row in study.rows[:5]]
         assert designs[0] == "eos_last-causal" and designs[4] == "multi_layer-bidirectional"
+
+    def test_every_system_reads_what_the_designs_were_trained_on_and_not_judged_documents_alone(
+        self, study
+    ):
+        lengths = {one.cut.tokens for one in suite_of(study).sets}
+        assert lengths == {row.variant.max_tokens for row in study.rows} == {64}
+        documents = [one.unjudged for one in suite_of(study).sets if one.unjudged is not None]
+        assert documents == [100] * 8
 
     def test_every_source_names_its_licence_and_none_is_restricted(self, study):
         assert all(one.licence for one in study.training.pairs)

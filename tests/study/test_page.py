@@ -1,6 +1,7 @@
 """The page: a pure function of saved numbers, whose tables and sentences say what they are."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -51,19 +52,24 @@ def test_the_first_tables_are_the_designs_and_the_papers_own(page):
         ["mean score", "retrieval<br>nDCG@10, 8 sets", "sts<br>nDCG@10, 1 set"],
         [":--", "--:", "--:"],
         ["`a`", "0.450", "0.450"],
-        ["`b - a`", "+0.135 (.008)", "+0.100"],
+        ["`b - a`", "+0.135 (.008, .003)", "+0.100"],
     ]
     assert "Not trained as the others: b (regime pooling)." in page
 
 
 def test_differences_have_intervals_p_and_the_spread_of_seeds(page):
     *_, of_retrieval, of_sts = tables(page)[:4]
-    assert of_retrieval[0] == ["design", "mean", "difference [95%]", "p", "Holm", "between seeds"]
-    assert of_retrieval[2] == ["`a`", "0.450", "baseline", "", "", "0.071"]
-    name, mean, difference, p, holm, spread = of_retrieval[3]
+    assert of_retrieval[0] == [
+        *("design", "mean", "difference [95%]", "p<br>by sets", "Holm<br>by sets"),
+        *("[95%]<br>by items", "p<br>by items", "Holm<br>by items", "between seeds"),
+    ]
+    assert of_retrieval[2] == ["`a`", "0.450", "baseline", *[""] * 5, "0.071"]
+    name, mean, difference, p, holm, *by_items, spread = of_retrieval[3]
     assert (name, mean, p, holm, spread) == ("`b`", "0.585", ".008", ".008", "0.071")
     assert re.fullmatch(r"\+0\.135 \[\+0\.1\d\d, \+0\.1\d\d\]", difference)
-    assert of_sts[3] == ["`b`", "0.550", "+0.100", "", "", "0.071"]
+    # In each set, all items differ by the same; of 300 signs of 16 items, none is as far from 0.
+    assert by_items == ["[+0.135, +0.135]", ".003", ".003"]
+    assert of_sts[3] == ["`b`", "0.550", "+0.100", *[""] * 5, "0.071"]
 
 
 def test_words_say_what_was_found(page):
@@ -72,13 +78,14 @@ def test_words_say_what_was_found(page):
         "2 designs of embedders over one language model, tiny, each trained with 2 seeds, shown "
         "the same 32 pairs in the same order for each seed, and compared on 9 sets, beside bm25.",
         "retrieval (8 sets, nDCG@10): the highest mean is b's, 0.585, +0.135 from a. A corrected p "
-        "below .05 has the difference of b.",
+        "below .05 has the difference of b. Given these sets, by items, b has one.",
         "- sts (1 set, nDCG@10): the highest mean is b's, 0.550, +0.100 from a.\n",
-        "retrieval (8 sets, nDCG@10): 1 of 1 design gained by training, with an interval above "
-        "zero.",
+        "retrieval (8 sets, nDCG@10): of 1 design, 1 gained by training, with an interval above "
+        "zero. Given these sets, by items: 1.",
         "retrieval (8 sets, nDCG@10): the best is b, -0.050 from bm25 (-0.050 to -0.050), "
-        "corrected p .016.",
-        "With 8 sets no p can be below .008, and none below .008 when corrected over 1 difference.",
+        "corrected p .016; given these sets, by items, -0.050 to -0.050, corrected p .007.",
+        "With 8 sets no p by sets can be below .008, and none below .008 when corrected over 1 "
+        "difference.",
     ):
         assert said in page
 
@@ -137,7 +144,7 @@ def test_each_group_of_designs_has_a_section(evaluation, recorded):
     page = render(evaluation(scores), recorded(["a", "b", "c"], against={"c": "b"}))
     first, second = page.partition("## Against `b`")[::2]
     assert "## Against `a`" in first and "`b - a`" in first and "`c - " not in first
-    assert "`c - b` | -0.100 (.500) |" in second
+    assert "`c - b` | -0.100 (.500, .500) |" in second
 
 
 def test_designs_with_other_templates_are_said_to_have_other_batches(evaluation, recorded):
@@ -171,4 +178,34 @@ def test_nothing_is_said_of_a_family_where_the_other_takes_part_in_some_sets(eva
     bm25, minilm = page.partition("## Beside `bm25`")[2].partition("## Beside `minilm`")[::2]
     assert "the best is" not in bm25
     assert "- retrieval (6 sets, nDCG@10): the best is b, -0.100 from minilm" in minilm
-    assert "With 6 sets no p can be below .031" in minilm
+    assert "With 6 sets no p by sets can be below .031" in minilm
+
+
+def test_items_can_tell_where_sets_are_too_few(evaluation, recorded):
+    """Five sets of eight items: no corrected p by sets is below .062, and by items b is above a."""
+    scores = {
+        f"set{number}": {
+            "a": [0.1 * item for item in range(8)],
+            "b": [0.1 * item + 0.05 * (item + number) for item in range(8)],
+            "a-untrained": [0.1 * item + 0.05 * (-1) ** item for item in range(8)],
+        }
+        for number in range(5)
+    }
+    page = render(evaluation(scores), recorded(["a", "b"], seeds=(0,), untrained=["a"]))
+    assert (
+        "So few sets cannot tell: the least corrected p there can be for one of 1 difference is "
+        ".062. Given these sets, by items, b has one." in page
+    )
+    assert (
+        "of 1 design, 0 (not a) gained by training, with an interval above zero. Given these sets, "
+        "by items: 0 (not a)." in page
+    )
+    assert "every set counts the same" in page
+
+
+def test_resamplings_are_said_to_share_their_texts(evaluation, recorded):
+    scores = {name: {"a": [0.1, 0.2], "b": [0.5, 0.4]} for name in ("isles", "coast")}
+    results = evaluation(scores, tasks=dict.fromkeys(scores, "clustering"))
+    pooled = {name: replace(facts, item="resampling") for name, facts in results.sets.items()}
+    page = render(replace(results, sets=pooled), recorded(["a", "b"], seeds=(0,)))
+    assert "By items: isles, coast: the resamplings of a set share its texts" in page

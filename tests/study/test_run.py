@@ -66,14 +66,17 @@ def test_every_row_is_trained_with_every_seed(ran):
 def test_everything_is_evaluated_as_a_suite_is(ran):
     saved = results.load(ran.out)
     assert list(saved.systems) == [
-        "bm25", "model1-untrained", "model1-0", "model1-1", "model5-0", "model5-1",
-        "hybrid(model1-0)", "hybrid(model1-1)",
+        "bm25", "model1-untrained", "model5-untrained-0", "model5-untrained-1",
+        "model1-0", "model1-1", "model5-0", "model5-1", "hybrid(model1-0)", "hybrid(model1-1)",
     ]  # fmt: skip
     designs = {name: (facts.design, facts.seed) for name, facts in saved.systems.items()}
     assert designs["model1-1"] == ("model1", 1)
     assert designs["hybrid(model1-0)"] == ("hybrid(model1)", 0)
     assert designs["model1-untrained"] == ("model1-untrained", None)
-    assert saved.systems["model5-1"].details["variant"]["weights"] == "weights/model5-1"
+    assert designs["model5-untrained-1"] == ("model5-untrained", 1)
+    kept = {name: one.details.get("variant", {}) for name, one in saved.systems.items()}
+    assert kept["model5-1"]["weights"] == "weights/model5-1"
+    assert kept["model5-untrained-1"]["weights"] == ""
     first, second = (saved.scores["isles"][f"model1-{seed}"] for seed in (0, 1))
     assert first != second != saved.scores["isles"]["model1-untrained"]
 
@@ -86,6 +89,7 @@ def test_each_model_is_loaded_once(ran):
         "model1-untrained",
         "model5-0",
         "model5-1",
+        "model5-untrained-0",  # and with it, in one pass, the other seed's
     ]
 
 
@@ -97,6 +101,8 @@ def test_the_page_says_what_was_done(ran):
         "the same 32 pairs in the same order for each seed, and compared on 3 sets, beside bm25.",
         "## Against `model1`",
         "## Trained and untrained",
+        "of 2 designs, ",
+        "| `model5` | 0.",
         "## Beside `bm25`",
         "`${DATA}/faq.jsonl`: 40, CC0 1.0, `",
         "`${DATA}/faq2.jsonl`: 40, licence not named, `",

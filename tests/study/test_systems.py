@@ -1,7 +1,12 @@
 """The suite of a study: what is named, and a system for each training."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+import torch
+
+from searchkit.encode.embedder import pooling_of, share_a_pass
+from searchkit.encode.language_models import resolve
 from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate.suite import LEXICAL
 from searchkit.study.file import read
@@ -53,7 +58,8 @@ def study(tmp_path):
 def test_designs_stand_in_for_what_is_not_trained_yet(study):
     suite = suite_of(study())
     assert suite.order == (
-        "bm25", "elsewhere", "a-untrained", "a-0", "a-7", "b-0", "b-7",
+        "bm25", "elsewhere", "a-untrained", "b-untrained-0", "b-untrained-7",
+        "a-0", "a-7", "b-0", "b-7",
         "hybrid(a-0)", "hybrid(a-7)", "both-0", "both-7", "hybrid(elsewhere)",
     )  # fmt: skip
     assert suite.baseline == LEXICAL
@@ -81,7 +87,9 @@ def test_what_the_evaluation_says_of_variants_holds_for_those_of_the_study(study
 def test_an_evaluation_need_not_name_a_system(study):
     head = STUDY.partition("baseline = ")[0]
     text = f"{head}set = [{{ name = 'isles' }}]\n"
-    assert suite_of(study(text)).order == ("a-untrained", "a-0", "a-7", "b-0", "b-7")
+    assert suite_of(study(text)).order == (
+        "a-untrained", "b-untrained-0", "b-untrained-7", "a-0", "a-7", "b-0", "b-7",
+    )  # fmt: skip
 
 
 def test_origins_are_of_rows_and_hybrids_with_them(study):
@@ -94,12 +102,38 @@ def test_origins_are_of_rows_and_hybrids_with_them(study):
         "hybrid(a-7)": Origin("hybrid(a)", 7),
         "both-0": Origin("both", 0),
         "both-7": Origin("both", 7),
+        "b-untrained-0": Origin("b-untrained", 0),
+        "b-untrained-7": Origin("b-untrained", 7),
     }
 
 
-def test_what_has_pooling_weights_is_nothing_untrained(study):
-    assert untrained(study()) == {"a": "a-untrained"}
-    assert untrained(study(STUDY.replace("untrained = true", "untrained = false"))) == {}
+def test_untrained_a_pooling_has_the_weights_that_its_training_begins_with(study, tiny_model):
+    base = str(tiny_model("llama"))
+    read = study(STUDY.replace('base = "tiny"', f'base = "{base}"'))
+    assert untrained(read) == {"a": "a-untrained", "b": "b-untrained"}
+    suite = suite_of(read)
+    assert suite.allow_untrained
+    named = {variant.name: variant for variant in suite.variants}
+    resolved, firsts = resolve(base), []
+    for seed in read.seeds:
+        _, bare = pooling_of(named[f"b-untrained-{seed}"], resolved)
+        _, first = pooling_of(replace(read.rows[1].variant, seed=seed), resolved)
+        assert bare.state_dict().keys() == first.state_dict().keys() != set()
+        for name, values in first.state_dict().items():
+            assert torch.equal(bare.state_dict()[name], values)
+        firsts.append(torch.cat([one.flatten() for one in first.parameters()]))
+    assert not torch.equal(*firsts)
+    (group, *_) = share_a_pass([named["b-untrained-0"], named["b-untrained-7"]])
+    assert len(group) == 2  # the language model runs once for both
+
+
+def test_untrained_rows_take_part_only_if_the_study_says_so(study):
+    read = study(STUDY.replace("untrained = true", "untrained = false"))
+    assert untrained(read) == {}
+    suite = suite_of(read)
+    assert not suite.allow_untrained
+    assert not [name for name in suite.order if "untrained" in name]
+    assert not [name for name in origins(read) if "untrained" in name]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +159,7 @@ def test_mistakes_are_those_of_a_suite(study, old, new, said):
         ('name = "b"', 'name = "bm25"', "bm25"),
         ('name = "b"', 'name = "elsewhere"', "elsewhere"),
         ('name = "b"', 'name = "a-untrained"', "a-untrained"),
+        ("elsewhere", "b-untrained", "b-untrained"),
         ('name = "b"', 'name = "a-0"', "a-0"),
         ('{ name = "both", h', '{ name = "elsewhere", h', "elsewhere"),
         ('{ name = "both", h', '{ name = "a-untrained", h', "a-untrained"),

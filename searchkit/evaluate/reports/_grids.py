@@ -6,6 +6,7 @@ from dataclasses import replace
 from searchkit.evaluate.analysis import Analysis
 from searchkit.evaluate.grid import Cell, Column, Grid
 from searchkit.evaluate.numbers import ALPHA, counted, difference, fixed, p_value
+from searchkit.evaluate.over_sets import TESTED, tested
 from searchkit.evaluate.reports import _order, _sentences
 from searchkit.evaluate.reports._order import Family
 from searchkit.evaluate.reports._rows import Row
@@ -159,16 +160,14 @@ def over_sets(analysis: Analysis, family: Family) -> Grid | None:
             Column(""),
             Column("system"),
             Column(_SHOWN, right=True),
-            Column("p", right=True),
-            Column("Holm", right=True),
+            *TESTED,
         ),
         rows=tuple(
             (
                 Cell(analysis.letter(pair.a)),
                 Cell(pair.a, "name"),
                 _difference(pair.difference, pair.low, pair.high, pair.holm_p)[0],
-                Cell(p_value(pair.p), "number"),
-                Cell(p_value(pair.holm_p), "number"),
+                *tested(pair),
             )
             for pair in compared
         ),

@@ -84,7 +84,10 @@ def over_sets_table(analysis: Analysis) -> Markup | None:
         *(element("th", name, scope="col") for name in ("family", "measure", "A", "B")),
         *(
             element("th", name, scope="col", class_="number")
-            for name in ("sets", "A − B", "95 % interval", "p", "Holm p", "BH p", "least p")
+            for name in (
+                *("sets", "A − B", "95 % interval", "p", "Holm p", "BH p", "least p"),
+                *("items", "95 % by items", "p by items", "Holm by items", "BH by items"),
+            )
         ),
     )
     rows = [
@@ -101,6 +104,11 @@ def over_sets_table(analysis: Analysis) -> Markup | None:
             _corrected(pair.holm_p),
             _corrected(pair.bh_p),
             element("td", p_value(pair.least_p)),
+            element("td", f"{pair.items:,}"),
+            element("td", interval(pair.items_low, pair.items_high)),
+            element("td", p_value(pair.items_p)),
+            _corrected(pair.items_holm_p),
+            _corrected(pair.items_bh_p),
         )
         for pair in analysis.families
     ]

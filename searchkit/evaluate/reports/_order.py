@@ -73,5 +73,12 @@ def against_baseline(analysis: Analysis, family: Family) -> list[FamilyPair]:
 
 def _turned(pair: FamilyPair) -> FamilyPair:
     return replace(
-        pair, a=pair.b, b=pair.a, difference=-pair.difference, low=-pair.high, high=-pair.low
+        pair,
+        a=pair.b,
+        b=pair.a,
+        difference=-pair.difference,
+        low=-pair.high,
+        high=-pair.low,
+        items_low=-pair.items_high,
+        items_high=-pair.items_low,
     )

@@ -1,7 +1,7 @@
 """What an evaluation found, in plain words, and how it was computed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from searchkit.evaluate.analysis import Analysis
@@ -15,6 +15,7 @@ from searchkit.evaluate.numbers import (
     fixed,
     p_value,
 )
+from searchkit.evaluate.over_sets import BY_ITEMS, BY_SETS
 from searchkit.evaluate.reports import _order
 from searchkit.evaluate.reports._order import Family
 from searchkit.evaluate.reports._rows import Row, comparisons, rows
@@ -77,9 +78,8 @@ def family_caption(analysis: Analysis, family: Family) -> str:
     ]
     return (
         f"Difference from {compared[0].b}, averaged over sets, with the {CONFIDENCE:.0%} interval "
-        "of a bootstrap over sets and items. p: Wilcoxon signed-rank test of the sets' "
-        f"differences, exact; Holm: corrected over {counted(pairs, 'pair')}."
-        f"{''.join(limits)}"
+        f"of a bootstrap over sets and items. p by sets: {BY_SETS}; Holm: corrected over "
+        f"{counted(pairs, 'pair')}.{''.join(limits)} {BY_ITEMS}"
     )
 
 
@@ -166,8 +166,11 @@ def _over(results: Results, analysis: Analysis, family: Family, best: FamilyPair
         least = (
             f"the least p there can be, {p_value(best.least_p)}, is corrected among {lead.among}"
         )
-        return f"{lead.bare()}; with so few sets, no difference could be significant: {least}."
-    return f"{lead.sentence()}."
+        said = f"{lead.bare()}; with so few sets, no difference could be significant: {least}"
+    else:
+        said = lead.sentence()
+    given = replace(lead, low=best.items_low, high=best.items_high, p=best.items_holm_p)
+    return f"{said}. Given these sets, by their {best.items:,} items: {given.apart()}."
 
 
 def _tally(found: Sequence[Row], family: Family, best: FamilyPair) -> str:
@@ -234,6 +237,10 @@ class _Lead:
 
     def size(self) -> str:
         return f"{amount(self.difference, self.measure)} ({self._interval()}), {self._p()}"
+
+    def apart(self) -> str:
+        """The interval and the p-value alone."""
+        return f"{self._interval()}, {self._p()}"
 
     def _interval(self) -> str:
         """Of the distance as it is told, which is never negative."""

@@ -97,7 +97,7 @@ class _Sheet:
             yield from self._matrix()
         for family in _order.families(results):
             if over := _grids.over_sets(analysis, family):
-                yield from self._table(over)
+                yield from self._blocks(_merged(over))
         for measure, names in self._shown.items():
             for name in names:
                 grid = _grids.comparison(results, analysis, self._rows, name, measure)
@@ -117,7 +117,10 @@ class _Sheet:
         yield _words(_sentences.headline(results, analysis))
 
     def _matrix(self) -> Iterator[RenderableType]:
-        grid = _starred(_merged(_grids.matrix(self._results, self._analysis)))
+        yield from self._blocks(_starred(_merged(_grids.matrix(self._results, self._analysis))))
+
+    def _blocks(self, grid: Grid) -> Iterator[RenderableType]:
+        """A grid that may be wider than the terminal."""
         yield Text(grid.title, style="bold")
         for block in _grids.blocks(grid, self._width, gap=_GAP, widest=_HEAD, kept=1):
             yield self._rich(block)

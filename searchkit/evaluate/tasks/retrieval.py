@@ -55,11 +55,13 @@ class Ranked:
         losses: one for each encoder and approximate vector index.
         facts: by system, what the index knows of it; JSON. Encoders with a memory also have the
             `tokens_per_s` at which they encoded.
+        notes: what a reader of the scores should know of the ranking, one line each.
     """
 
     runs: dict[str, Run]
     losses: list[IndexLoss] = field(default_factory=list)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def rank(

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from searchkit import files
-from searchkit.errors import BadInput
 from searchkit.rank.fusion import rrf, weighted
 from searchkit.records import Hit, Judgement
-from searchkit.search.judging import Ledger
+from searchkit.search.judging import Ledger, asked
 from searchkit.search.live.lists import WORDS
 from searchkit.search.live.retrieve import DEPTH, Searcher
 
@@ -53,9 +52,10 @@ def tuned_weights(searcher: Searcher, variant: str, ledger: Ledger, measure: Mea
         measure: what is to be as high as possible: nDCG@10.
     """
     entries = ledger.read().entries
-    judged: dict[str, list[Judgement]] = {}
+    judged: dict[tuple[str, bool], list[Judgement]] = {}
     for entry in entries:
-        judged.setdefault(entry.query, []).append(Judgement(entry.query, entry.doc_id, entry.grade))
+        key = (entry.query, entry.literal)
+        judged.setdefault(key, []).append(Judgement(str(key), entry.doc_id, entry.grade))
     telling = {query: of for query, of in judged.items() if any(one.grade > 0 for one in of)}
     if len(telling) < FEWEST:
         return Tuned({WORDS: 0.5, variant: 0.5}, len(telling), math.nan, math.nan)
@@ -65,14 +65,12 @@ def tuned_weights(searcher: Searcher, variant: str, ledger: Ledger, measure: Mea
     if known := _kept(place, stamp):
         return known
     cases, qrels = [], []
-    for query, of in telling.items():
-        try:
-            lists = [
-                searcher.search_words(query, DEPTH),
-                searcher.search_dense(query, DEPTH, variant=variant),
-            ]
-        except BadInput:  # judged in the language of another kind of index
-            continue
+    for (text, literal), of in telling.items():
+        query = asked(text, literal)
+        lists = [
+            searcher.search_words(query, DEPTH),
+            searcher.search_dense(query, DEPTH, variant=variant),
+        ]
         cases.append([ranking.hits() for ranking in lists])
         qrels.append(of)
     tuned = _tune(cases, qrels, variant, measure)

@@ -234,11 +234,33 @@ def large_suite(sets=20, names=10, queries=300):
         for a, b in combinations(systems, 2)
     ]
     across = [
-        FamilyPair("retrieval", "nDCG@10", a, b, sets, -0.1, -0.2, 0.1, 0.01, 0.04, 0.02, 1e-6)
-        for a, b in combinations(systems, 2)
+        made_up_family_pair("nDCG@10", a, b, sets, holm_p=0.04) for a, b in combinations(systems, 2)
     ]
     analysis = Analysis(tuple(pairs), tuple(across), (), means, tuple(systems), systems[0])
     return results, analysis
+
+
+def made_up_family_pair(measure, a, b, sets, *, holm_p):
+    return FamilyPair(
+        task="retrieval",
+        measure=measure,
+        a=a,
+        b=b,
+        sets=sets,
+        difference=-0.1,
+        low=-0.2,
+        high=0.1,
+        p=0.01,
+        holm_p=holm_p,
+        bh_p=0.02,
+        least_p=1e-6,
+        items=300 * sets,
+        items_low=-0.12,
+        items_high=-0.08,
+        items_p=0.001,
+        items_holm_p=0.004,
+        items_bh_p=0.002,
+    )
 
 
 def made_up_pair(name, measure, a, b, difference, p):
@@ -446,7 +468,7 @@ def test_ranks_and_groups_are_those_of_brute_force(names, sets, seed):
         for i in range(sets)
     }
     pairs = [
-        FamilyPair("retrieval", "AP", a, b, sets, 0, 0, 0, 1, draw.choice([0.01, 0.05]), 1, 0.01)
+        made_up_family_pair("AP", a, b, sets, holm_p=draw.choice([0.01, 0.05]))
         for a, b in combinations(systems, 2)
     ]
     results = Results(

@@ -13,7 +13,8 @@ from searchkit.evaluate.reports._sentences import caption, family_caption, findi
 SET = "handbook"
 
 
-def family_pair(a, b, difference, low, high, *, p, holm_p, sets=8):
+def family_pair(a, b, difference, low, high, *, p, holm_p, sets=8, items=None):
+    items_low, items_high, items_p = items or (low, high, holm_p)
     return FamilyPair(
         task="retrieval",
         measure="nDCG@10",
@@ -27,6 +28,12 @@ def family_pair(a, b, difference, low, high, *, p, holm_p, sets=8):
         holm_p=holm_p,
         bh_p=holm_p,
         least_p=2 / 2**sets,
+        items=50 * sets,
+        items_low=items_low,
+        items_high=items_high,
+        items_p=items_p,
+        items_holm_p=items_p,
+        items_bh_p=items_p,
     )
 
 
@@ -117,7 +124,7 @@ def test_over_several_sets_the_tally_follows_the_family(build):
     results, analysis = build(EIGHT, significant(EIGHT), families=[pair])
     assert headline(results, analysis).splitlines() == [
         "minilm beats bm25 on average over 8 retrieval sets by 0.100 nDCG@10 (0.080 to 0.120), "
-        "p .008.",
+        "p .008. Given these sets, by their 400 items: 0.080 to 0.120, p .008.",
         "Set by set, minilm beats bm25 on all 8 sets.",
     ]
     assert finding(results, analysis, "set3") == (
@@ -134,7 +141,8 @@ def test_gains_losses_and_chance_are_counted_apart(build):
     pair = family_pair("bm25", "minilm", -0.05, -0.2, 0.1, p=0.3, holm_p=0.3)
     assert headline(*build(means, pairs, families=[pair])).splitlines() == [
         "minilm is 0.050 nDCG@10 above bm25 on average over 8 retrieval sets (-0.100 to 0.200), "
-        "which may be chance: p .300.",
+        "which may be chance: p .300. Given these sets, by their 400 items: -0.100 to 0.200, "
+        "p .300.",
         "Set by set, minilm beats bm25 on 4 of 8 sets, loses to bm25 on set0 and may differ from "
         "it by chance alone on set1, set6 and set7.",
     ]
@@ -143,12 +151,15 @@ def test_gains_losses_and_chance_are_counted_apart(build):
 def test_too_few_sets_for_the_test_are_not_taken_for_chance(build):
     """With 3 sets no p is below 2 / 2**3, and with 8 and 28 pairs none below 28 * 2 / 2**8."""
     three = {name: EIGHT[name] for name in list(EIGHT)[:3]}
-    pair = family_pair("bm25", "minilm", -0.1, -0.12, -0.08, p=0.25, holm_p=0.25, sets=3)
+    items = (-0.11, -0.09, 0.0004)
+    pair = family_pair(
+        "bm25", "minilm", -0.1, -0.12, -0.08, p=0.25, holm_p=0.25, sets=3, items=items
+    )
     results, analysis = build(three, families=[pair])
     assert headline(results, analysis).splitlines() == [
         "minilm is 0.100 nDCG@10 above bm25 on average over 3 retrieval sets (0.080 to 0.120); "
         "with so few sets, no difference could be significant: the least p there can be, .250, is "
-        "corrected among 1 pair.",
+        "corrected among 1 pair. Given these sets, by their 150 items: 0.090 to 0.110, p <.001.",
         "On none of these sets alone do minilm and bm25 differ by more than chance may.",
     ]
     others = [
@@ -158,7 +169,8 @@ def test_too_few_sets_for_the_test_are_not_taken_for_chance(build):
     results, analysis = build(EIGHT, families=[pair, *others])
     assert "is corrected among 28 pairs." in headline(results, analysis)
     said = family_caption(analysis, Family("retrieval", "nDCG@10", tuple(EIGHT)))
-    assert said.endswith("With 8 sets, no p can be below .008, and none below .219 when corrected.")
+    assert "With 8 sets, no p can be below .008, and none below .219 when corrected." in said
+    assert "By items: the same difference with these sets taken as given" in said
 
 
 def test_the_headline_of_the_whole_evaluation_has_each_task(results, analysis):
