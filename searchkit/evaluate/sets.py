@@ -98,7 +98,7 @@ def open_one(row: SetRow, seed: int = 0) -> EvaluationSet:
         task = row.task or labelled.kind_of(row.source)
     cut = _cut(row.cut) if row.cut else None
     if task != RETRIEVAL:
-        for option in ("queries", "qrels", "index", "dev", "unjudged"):
+        for option in ("queries", "qrels", "index", "dev", "unjudged", "sample_queries"):
             if getattr(row, option):
                 raise BadInput(
                     f"{row.source} is for {task}, which has no use for {option}; leave it out"
@@ -117,9 +117,17 @@ def open_one(row: SetRow, seed: int = 0) -> EvaluationSet:
     if _is_parquet(row.source):
         path = materialise(row.source, folder / _key(row.source) / name_of(row.source))
     collection = open_collection(path, row.split, queries=row.queries, qrels=row.qrels)
-    if not (row.sample or row.unjudged or cut):
+    if not (row.sample or row.unjudged or row.sample_queries or cut):
         return collection
-    return sample(collection, row.sample, folder, unjudged=row.unjudged, cut=cut, seed=seed)
+    return sample(
+        collection,
+        row.sample,
+        folder,
+        unjudged=row.unjudged,
+        queries=row.sample_queries,
+        cut=cut,
+        seed=seed,
+    )
 
 
 def _cut(length: Length) -> Cut:

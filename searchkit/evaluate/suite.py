@@ -90,6 +90,8 @@ class SetRow:
         sample: keep so many documents, texts or pairs, judged documents always; None keeps all.
         unjudged: of documents, keep those that are judged and so many others, in the place of
             `sample`.
+        sample_queries: of a retrieval collection, keep so many queries, and the documents that are
+            judged for those.
         cut: how much of each text and query any system sees; None for all of it.
         measures: instead of those of the suite for this task.
         queries, qrels: files in the place of those of a retrieval collection.
@@ -107,6 +109,7 @@ class SetRow:
     dev: str | None = None
     sample: int | None = None
     unjudged: int | None = None
+    sample_queries: int | None = None
     cut: Length | None = None
     measures: tuple[str, ...] = ()
     queries: Path | None = None
@@ -285,8 +288,8 @@ class _Reader(TomlFile):
     def _set(self, row: Any) -> SetRow:
         known = {
             "name": str, "path": str, "hub": str, "task": str, "split": str, "train_split": str,
-            "dev": str, "sample": int, "unjudged": int, "measures": list, "queries": str,
-            "qrels": str,
+            "dev": str, "sample": int, "unjudged": int, "sample_queries": int, "measures": list,
+            "queries": str, "qrels": str,
         }  # fmt: skip
         self.check("a set", row, known)
         if "hub" in row and "path" in row:
@@ -300,12 +303,12 @@ class _Reader(TomlFile):
             raise self.wrong("a set has neither name, nor path, nor hub; name one")
         if "task" in row:
             _known("task", row["task"], catalog.names(TASKS))
-        for name in ("sample", "unjudged"):
+        for name in ("sample", "unjudged", "sample_queries"):
             if row.get(name, 1) < 1:
                 raise self.wrong(f"{name} is {row[name]}; it must be at least 1")
         if "sample" in row and "unjudged" in row:
             raise self.wrong("a set has both sample and unjudged; leave one of the two out")
-        plain = ("task", "split", "train_split", "dev", "sample", "unjudged")
+        plain = ("task", "split", "train_split", "dev", "sample", "unjudged", "sample_queries")
         return SetRow(
             source=source,
             # Without a path, the name says where a set is: then it has its own, maybe of a sample.

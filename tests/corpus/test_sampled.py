@@ -134,6 +134,23 @@ def test_those_that_are_not_judged_can_be_counted_beside_the_others(draw):
     assert "a sample of 20 of 40 documents, drawn with seed 0: 9 judged and 11 not" in drawn.notes
 
 
+def test_of_queries_some_are_kept_with_their_judgements_and_documents(draw, collection):
+    drawn = draw(None, unjudged=4, queries=1)
+    (query,) = drawn.queries
+    assert query in collection.queries and len(collection.queries) == 2
+    assert {one.query_id for one in drawn.judgements} == {query.query_id}
+    judged = {one.doc_id for one in collection.judgements if one.query_id == query.query_id}
+    kept = judged & set(ids(collection))
+    assert set(ids(drawn)) >= kept and len(ids(drawn)) == len(kept) + 4
+    assert drawn.name == f"toy-{len(kept) + 4}-q1"
+    assert "a sample of 1 of 2 queries, drawn with seed 0" in drawn.notes
+    assert draw(None, queries=2) is collection
+
+
+def test_a_number_of_documents_and_one_of_queries_are_apart(draw):
+    assert draw(None, unjudged=1).corpus.path != draw(None, queries=1).corpus.path
+
+
 WORDS = Cut(3, "words", lambda texts: [words(text) for text in texts], "v1")
 
 

@@ -159,3 +159,5 @@ def test_texts_are_cut_by_the_tokens_of_a_base_and_no_variant_cuts_them_again(
 def test_only_documents_are_judged(data):
     with pytest.raises(BadInput, match="which has no use for unjudged; leave it out"):
         open_one(SetRow(source=str(data / "sts"), unjudged=5))
+    with pytest.raises(BadInput, match="which has no use for sample_queries; leave it out"):
+        open_one(SetRow(source=str(data / "sts"), sample_queries=5))

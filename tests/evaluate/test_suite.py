@@ -356,6 +356,7 @@ class TestMistakes:
             ("name = ''\n", "a set: name is empty; write it, or leave it out"),
             ("name = 'a'\nsample = 0\n", "sample is 0; it must be at least 1"),
             ("name = 'a'\nunjudged = 0\n", "unjudged is 0; it must be at least 1"),
+            ("name = 'a'\nsample_queries = 0\n", "sample_queries is 0; it must be at least 1"),
             (
                 "name = 'a'\nsample = 5\nunjudged = 5\n",
                 "a set has both sample and unjudged; leave one of the two out",

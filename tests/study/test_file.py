@@ -253,6 +253,8 @@ class TestTheStudyThatShips:
         assert lengths == {row.variant.max_tokens for row in study.rows} == {64}
         documents = [one.unjudged for one in suite_of(study).sets if one.unjudged is not None]
         assert documents == [100] * 8
+        queries = [one.sample_queries for one in suite_of(study).sets if one.sample_queries]
+        assert len(queries) == 8
 
     def test_every_source_names_its_licence_and_none_is_restricted(self, study):
         assert all(one.licence for one in study.training.pairs)
