@@ -19,7 +19,7 @@ from searchkit.records import Hit, Judgement, Query
 if TYPE_CHECKING:
     from searchkit.index.live.query import Filters
     from searchkit.search.live.retrieve import Searcher
-    from searchkit.search.retrieve import Mode
+    from searchkit.search.modes import Mode
 
 _FUSIONS = "searchkit.rank.fusion"
 _FOLDER: dict[str, Any] = {"rich_help_panel": "Folders", "show_default": False}

@@ -1,12 +1,14 @@
 """Files as bytes, or as arrays, in memory that are read only where they are touched."""
 
 import re
+from math import prod
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from struct import calcsize
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 # The magic bytes and the version 1.0, the length of the header, and the header.
 _HEADER = re.compile(
@@ -15,6 +17,7 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 _MOST_HEADER = 1024  # bytes
+_CODES: dict[bytes, Literal["q", "B"]] = {b"<i8": "q", b"|u1": "B"}
 
 
 def map_bytes(path: Path) -> mmap | bytes:
@@ -25,7 +28,7 @@ def map_bytes(path: Path) -> mmap | bytes:
         return mmap(file.fileno(), 0, access=ACCESS_READ)
 
 
-def map_array(path: Path) -> npt.NDArray[Any]:
+def map_array(path: Path) -> "npt.NDArray[Any]":
     """The array of an NPY file that NumPy wrote in C order; it cannot be written to.
 
     `np.load` reads headers as Python code, and CPython 3.11 raises a SystemError if two threads do
@@ -34,10 +37,9 @@ def map_array(path: Path) -> npt.NDArray[Any]:
     Raises:
         ValueError: it is another file, or of another length than its header says.
     """
-    content = map_bytes(path)
-    header = _HEADER.match(content[:_MOST_HEADER])
-    if header is None:
-        raise ValueError(f"{path} is no NPY file of an array in C order")
+    import numpy as np
+
+    content, header = _mapped(path)
     shape = tuple(map(int, header[3].split(b", ")))
     dtype = np.dtype(header[2].decode())
     if len(content) != header.end() + dtype.itemsize * int(np.prod(shape)):
@@ -45,3 +47,27 @@ def map_array(path: Path) -> npt.NDArray[Any]:
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.frombuffer(content, dtype, offset=header.end()).reshape(shape)
+
+
+def map_numbers(path: Path) -> "memoryview[int]":
+    """The same of int64 or uint8, one row behind the other, without NumPy.
+
+    To load that takes longer than many a search.
+
+    Raises:
+        ValueError: it is another file, or of another length than its header says.
+    """
+    content, header = _mapped(path)
+    count = prod(map(int, header[3].split(b", ")))
+    code = _CODES.get(header[2])
+    if code is None or len(content) != header.end() + calcsize(code) * count:
+        raise ValueError(f"{path} has {len(content)} bytes, not {count} numbers of int64 or uint8")
+    return memoryview(content)[header.end() :].cast(code) if count else memoryview(b"")
+
+
+def _mapped(path: Path) -> tuple[mmap | bytes, re.Match[bytes]]:
+    content = map_bytes(path)
+    header = _HEADER.match(content[:_MOST_HEADER])
+    if header is None:
+        raise ValueError(f"{path} is no NPY file of an array in C order")
+    return content, header

@@ -1,12 +1,14 @@
 """What the index of a corpus holds beside its texts: vectors, and what was built over them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from searchkit import catalog
 from searchkit.errors import UnknownName
 from searchkit.index.mapped import map_array
 from searchkit.index.store import Store, part_of
-from searchkit.index.vector import VectorIndex, Vectors
+
+if TYPE_CHECKING:
+    from searchkit.index.vector import VectorIndex, Vectors
 
 VECTOR_INDEXES = "searchkit.index.vector"
 EXACT = "flat"  # needs no file of its own: it scans the stored vectors
@@ -14,7 +16,7 @@ RECALL_CUTOFF = 10
 RECALL = f"recall@{RECALL_CUTOFF}"
 
 
-def vectors_of(store: Store, name: str) -> Vectors:
+def vectors_of(store: Store, name: str) -> "Vectors":
     """The stored vectors of one encoder, (N, D) float32, memory-mapped.
 
     Raises:
@@ -23,7 +25,7 @@ def vectors_of(store: Store, name: str) -> Vectors:
     return map_array(store.part(part_of("vectors", name)) / "vectors.npy")
 
 
-def open_vector_index(store: Store, name: str, kind: str = EXACT) -> VectorIndex:
+def open_vector_index(store: Store, name: str, kind: str = EXACT) -> "VectorIndex":
     """The vector index of one encoder.
 
     Raises:

@@ -9,7 +9,8 @@ from typing import Any
 from searchkit import catalog
 from searchkit.records import Hit
 from searchkit.search import contents
-from searchkit.search.retrieve import FUSED_DEPTH, FUSIONS, Lexical, Retriever
+from searchkit.search.modes import FUSIONS
+from searchkit.search.retrieve import FUSED_DEPTH, Lexical, Retriever
 from searchkit.terminal.fitting import Span
 from searchkit.terminal.source import Filter, Result, System
 

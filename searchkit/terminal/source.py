@@ -10,7 +10,8 @@ from searchkit.terminal.fitting import Span
 
 if TYPE_CHECKING:
     from searchkit.search.live.retrieve import Searcher
-    from searchkit.search.retrieve import Mode, Retriever
+    from searchkit.search.modes import Mode
+    from searchkit.search.retrieve import Retriever
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from searchkit.index.text import bm25
 from searchkit.index.vector import ivf_pq
 from searchkit.search import contents
 from searchkit.search.build import Plan
-from searchkit.search.retrieve import Dense, open_encoders, open_retriever, query_encoder
+from searchkit.search.encoders import open_encoders, query_encoder
+from searchkit.search.retrieve import Dense, open_retriever
 
 WORDS = ["ferry", "tide", "sheep", "cliff", "radio", "storm", "leave", "water", "lamp", "oil"]
 

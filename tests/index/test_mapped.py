@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from searchkit.index.mapped import map_array, map_bytes
+from searchkit.index.mapped import map_array, map_bytes, map_numbers
 
 ARRAYS = [
     np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -24,6 +24,19 @@ def test_an_array_is_the_one_that_was_saved(tmp_path, array):
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
     assert found.flags.c_contiguous and (not found.size or not found.flags.writeable)
+
+
+@pytest.mark.parametrize("array", ARRAYS, ids=lambda array: f"{array.shape}-{array.dtype}")
+def test_numbers_are_those_of_the_array_row_by_row(tmp_path, array):
+    path = tmp_path / "array.npy"
+    np.save(path, array)
+    if array.dtype.kind == "f":
+        with pytest.raises(ValueError, match="numbers of int64 or uint8"):
+            map_numbers(path)
+        return
+    numbers = map_numbers(path)
+    assert list(numbers) == array.ravel().tolist()
+    assert bytes(numbers) == array.tobytes()
 
 
 def test_an_array_whose_header_was_written_first_is_read_too(tmp_path):
@@ -55,6 +68,12 @@ def test_other_files_are_refused(tmp_path):
         path.write_bytes(other)
         with pytest.raises(ValueError, match=rf"has {len(other)} bytes, too many or few"):
             map_array(path)
+    np.save(path, ARRAYS[1])
+    content = path.read_bytes()
+    for other in (content[:-1], content + b"\0"):
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match=rf"has {len(other)} bytes, not 5 numbers"):
+            map_numbers(path)
     path.write_bytes(b"")
     with pytest.raises(ValueError, match="no NPY file"):
         map_array(path)

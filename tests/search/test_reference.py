@@ -11,7 +11,8 @@ from searchkit.errors import BadInput
 from searchkit.rank.fusion import rrf
 from searchkit.search import contents
 from searchkit.search.build import Plan, build_index
-from searchkit.search.retrieve import open_encoders, open_retriever
+from searchkit.search.encoders import open_encoders
+from searchkit.search.retrieve import open_retriever
 from searchkit.search.watcher import Watcher
 
 GRASS = "animals that eat grass in the cold season"

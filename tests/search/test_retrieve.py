@@ -19,7 +19,8 @@ from searchkit.rank.fusion import rrf
 from searchkit.records import Hit
 from searchkit.search import contents
 from searchkit.search.build import Plan, build_index
-from searchkit.search.retrieve import Retriever, open_encoders, open_retriever
+from searchkit.search.encoders import open_encoders
+from searchkit.search.retrieve import Retriever, open_retriever
 
 QUERIES = [
     "when does the ferry leave",

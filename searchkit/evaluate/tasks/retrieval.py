@@ -19,7 +19,8 @@ from searchkit.index.vector import Vectors
 from searchkit.records import Document
 from searchkit.search import build, contents
 from searchkit.search.build import Plan
-from searchkit.search.retrieve import Dense, Lexical, Ranker, open_encoders
+from searchkit.search.encoders import open_encoders
+from searchkit.search.retrieve import Dense, Lexical, Ranker
 from searchkit.search.watcher import Watcher
 
 ITEM = "query"

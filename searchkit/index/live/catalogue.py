@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 from urllib.parse import quote
 
-import numpy as np
-import numpy.typing as npt
-
 from searchkit.errors import UnknownName
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt  # and NumPy itself where arrays are made: BM25 needs none
 
 FILE = "catalogue.sqlite"
 
@@ -207,9 +208,9 @@ class Places(NamedTuple):
         documents: the numbers of their documents, which hold in one catalogue.
     """
 
-    rows: npt.NDArray[np.int64]
-    chunk_ids: npt.NDArray[np.int64]
-    documents: npt.NDArray[np.int64]
+    rows: "npt.NDArray[np.int64]"
+    chunk_ids: "npt.NDArray[np.int64]"
+    documents: "npt.NDArray[np.int64]"
 
 
 class Catalogue:
@@ -408,6 +409,8 @@ class Catalogue:
     def places(self, segment: int) -> Places:
         """The chunks of a segment; they are read once."""
         if segment not in self._places:
+            import numpy as np
+
             query = (
                 "SELECT row, chunk_id, document FROM chunks WHERE segment = ?"
                 " ORDER BY row, chunk_id"
@@ -426,17 +429,18 @@ class Catalogue:
         query = "SELECT segment, count(DISTINCT row) FROM chunks GROUP BY segment"
         return dict(self._connection.execute(query).fetchall())
 
-    def alive(self, segment: int, size: int) -> npt.NDArray[np.bool_]:
+    def alive(self, segment: int, size: int) -> "npt.NDArray[np.bool_]":
         """Which of the `size` rows of a segment are chunks, (size,)."""
+        import numpy as np
+
         mask = np.zeros(size, np.bool_)
         mask[self.places(segment).rows] = True
         return mask
 
-    def matching(self, passes: Callable[[DocumentRecord], bool]) -> npt.NDArray[np.int64]:
+    def matching(self, passes: Callable[[DocumentRecord], bool]) -> list[int]:
         """The numbers of the documents that a function passes; see `Places`."""
         rows = self._connection.execute(_DOCUMENT.replace("SELECT", "SELECT number,"))
-        found = [number for number, *fields in rows if passes(DocumentRecord(*fields))]
-        return np.array(found, np.int64)
+        return [number for number, *fields in rows if passes(DocumentRecord(*fields))]
 
     def _among(self, select: str, column: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         """The rows whose column has one of many values."""
@@ -538,7 +542,9 @@ class Writer(Catalogue):
             doc_id = f"{wanted}~{count}"
         return doc_id
 
-    def move_rows(self, segment: int, rows: npt.NDArray[np.int64], target: int, first: int) -> None:
+    def move_rows(
+        self, segment: int, rows: "npt.NDArray[np.int64]", target: int, first: int
+    ) -> None:
         """Let the chunks of some rows of a segment point to rows `first`... of another one.
 
         Args:

@@ -15,11 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import numpy as np
-import numpy.typing as npt
 from blake3 import blake3
 
-from searchkit.index.mapped import map_array, map_bytes
+from searchkit.index.mapped import map_bytes, map_numbers
 
 KEY_BYTES = 16
 
@@ -74,6 +72,8 @@ class Writer:
         """Write what is known of the rows, unless the block failed."""
         self._file.close()
         if kind is None:
+            import numpy as np
+
             np.save(self._folder / _STARTS, np.array(self._starts, np.int64))
             keys = np.frombuffer(bytes(self._keys), np.uint8).reshape(-1, KEY_BYTES)
             np.save(self._folder / KEYS, keys)
@@ -95,14 +95,14 @@ class Keys:
     """The keys of the rows that a `Writer` wrote, memory-mapped."""
 
     def __init__(self, folder: Path) -> None:
-        self._keys: npt.NDArray[np.uint8] = map_array(folder / KEYS)
+        self._keys = map_numbers(folder / KEYS)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._keys) // KEY_BYTES
 
     def key(self, row: int) -> bytes:
         """The key of a row."""
-        return bytes(self._keys[row])
+        return bytes(self._keys[row * KEY_BYTES : (row + 1) * KEY_BYTES])
 
     def find(self, key: bytes) -> int | None:
         """The row of a key; None where the segment has none."""
@@ -126,7 +126,7 @@ class Segment(Keys):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._bytes = map_bytes(folder / _TEXTS)
-        self._starts = map_array(folder / _STARTS)
+        self._starts = map_numbers(folder / _STARTS)
 
     @classmethod
     def open(cls, folder: Path) -> "Segment":

@@ -10,19 +10,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from searchkit.errors import BadInput, CorruptFile, SearchkitError, UnknownName
 from searchkit.index.live.catalogue import DocumentRecord
 from searchkit.index.live.generation import Generation, open_newest
 from searchkit.index.live.query import NONE, Filters, Query, parse
 from searchkit.index.store import Rebuilt, Store
-from searchkit.index.vector import Vectors
 from searchkit.search.default import default_of
+from searchkit.search.encoders import is_trained, open_encoders, query_encoder
 from searchkit.search.live.documents import text_of
 from searchkit.search.live.lists import EXACT, WORDS, Lists, Ranking, merged, shown
 from searchkit.search.live.passages import Passage
-from searchkit.search.retrieve import MODES, Mode, is_trained, open_encoders, query_encoder
+from searchkit.search.modes import MODES, Mode
+
+if TYPE_CHECKING:
+    from searchkit.index.vector import Vectors
 
 DEPTH = 100  # how much of each ranking a fusion sees, at least
 
@@ -280,7 +283,7 @@ class Searcher:
         vector_index: str | None,
         **how: Any,
     ) -> Ranking:
-        kind = lists.vector_index(name, vector_index)
+        kind = lists.dense.vector_index(name, vector_index)
         there = len(lists.generation.segments)
         covered = len(lists.generation.encoders()[name].segments)
         if there and not covered:
@@ -295,7 +298,7 @@ class Searcher:
         if not covered:  # nor is there anything to find
             return Ranking(name, (), asked, how["per_document"], lists)
         with ThreadPoolExecutor(1) as beside:  # the first time, both take long: files and a model
-            opening = beside.submit(lists.encoded, name, kind)
+            opening = beside.submit(lists.dense.encoded, name, kind)
             vector = self._vector(lists, name, asked.text)
             return lists.nearest(name, asked, vector, opening.result(), k, **how)
 
@@ -305,7 +308,7 @@ class Searcher:
             self._said.add(line)
             self._say(line)
 
-    def _vector(self, lists: Lists, name: str, text: str) -> Vectors:
+    def _vector(self, lists: Lists, name: str, text: str) -> "Vectors":
         """The vector of a query, (D,) float32; the model is loaded if it is not yet."""
         store = lists.generation.store
         fingerprint = lists.generation.encoders()[name].facts["fingerprint"]
@@ -358,12 +361,12 @@ class _NoVectors(UnknownName):
 class _Encoder:
     """An encoder of queries that remembers the last ones."""
 
-    def __init__(self, fingerprint: str, encode: Callable[[Sequence[str]], Vectors]) -> None:
+    def __init__(self, fingerprint: str, encode: "Callable[[Sequence[str]], Vectors]") -> None:
         self.fingerprint = fingerprint
         self._encode = encode
         self._known: OrderedDict[str, Vectors] = OrderedDict()
 
-    def vector(self, text: str) -> Vectors:
+    def vector(self, text: str) -> "Vectors":
         """The vector of a query, (D,) float32."""
         if text not in self._known:
             self._known[text] = self._encode([text])[0]

@@ -127,7 +127,7 @@ def test_more_ids_than_a_statement_may_hold(folder, tmp_path):
     assert ids == range(6, 1706)
     backwards = catalogue.chunks(reversed(ids))
     assert [one.row for one in backwards] == list(range(1699, -1, -1))
-    (number,) = catalogue.matching(lambda one: one.doc_id == "long.txt").tolist()
+    (number,) = catalogue.matching(lambda one: one.doc_id == "long.txt")
     assert catalogue.documents_of_chunks(list(ids)) == dict.fromkeys(ids, number)
 
 
@@ -154,7 +154,7 @@ def test_documents_are_chosen_by_what_is_known_of_them(opened):
     assert len(mail) == 2
     assert np.isin(opened.places(1).documents, mail).tolist() == [False, True, False]
     assert np.isin(opened.places(2).documents, mail).all()
-    assert opened.matching(lambda one: False).tolist() == []
+    assert opened.matching(lambda one: False) == []
 
 
 def test_a_changed_copy_leaves_the_catalogue_as_it_was(folder, tmp_path, opened):

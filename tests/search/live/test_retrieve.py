@@ -5,6 +5,8 @@ to. What its encoders made is made by a real, tiny language model.
 """
 
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -460,7 +462,7 @@ def test_a_narrow_filter_fills_k_with_the_nearest_that_live(
     )
     lists = Lists(Generation.open(path))
     with pytest.MonkeyPatch.context() as patch:
-        encoded = lists.encoded("few", lists.vector_index("few", None))
+        encoded = lists.dense.encoded("few", lists.dense.vector_index("few", None))
         if indexed:
             patch.setattr(nearest, "_FEW_ROWS", 1)
             encoded = [
@@ -546,7 +548,7 @@ class TestFewDocuments:
             "few",
             queries.parse("anything"),
             np.array([1, 0], np.float32),
-            lists.encoded("few", lists.vector_index("few", None)),
+            lists.dense.encoded("few", lists.dense.vector_index("few", None)),
             100,
             per_document=True,
             filters=queries.NONE,
@@ -869,6 +871,18 @@ class TestGenerations:
             assert mine and all(passage.text in (FERRY, SUNDAY, CODE) for passage in mine)
             searcher.refresh()
             assert [p.doc_id for p in searcher.search("ferry", 9, mode="bm25")] == [f"{number}.md"]
+
+
+def test_words_are_searched_without_what_vectors_need(path):
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from searchkit.search.live.retrieve import open_searcher\n"
+        f"found = open_searcher(Path({str(path)!r})).search('ferry', mode='bm25')\n"
+        "print(len(found), sorted({'numpy', 'torch', 'faiss'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    count, loaded = done.stdout.split(maxsplit=1)
+    assert int(count) > 0 and loaded == "[]\n"
 
 
 def test_threads_share_a_searcher(path):
