@@ -84,7 +84,7 @@ class Place:
 
 
 class Lists:
-    """A generation that is searched, and what was found out about it."""
+    """The lists of a generation."""
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
