@@ -131,6 +131,11 @@ def _summary(generation: "Generation") -> _Told:
         f"{catalogue.number_of_chunks():,} chunks; every file is whole"
     ]
     told += [f"follows {root.path}" for root in catalogue.roots()]
+    if cut := generation.settings.get("chunking"):
+        overlap = f", {cut['overlap']} of them shared with the next" if cut["overlap"] else ""
+        told.append(
+            f"chunks: at most {cut['max_tokens']} tokens of {cut['base'] or 'words'}{overlap}"
+        )
     counted = [f"{count:,} {state}" for state, count in catalogue.counts().items() if count]
     told.append(f"files: {', '.join(counted) or 'none'}")
     for file in catalogue.files(states=["indexed", "empty", "failed", "encrypted"]):
