@@ -164,13 +164,19 @@ class WordIndex:
         """Open the index in `folder`.
 
         Raises:
-            CorruptFile: there is none, or not one that the installed tantivy can read.
+            CorruptFile: there is none, or not one that the installed tantivy can read, or files of
+                it were deleted meanwhile.
         """
         segments = _segments(folder)
-        with _links(_files(folder, segments)) as links:
+        paths = _files(folder, segments)
+        with _links(paths) as links:
             index = _opened(links, folder)
             index.config_reader("manual")  # by default, a thread would reload what is gone
-            return cls(index.searcher(), index.schema, sum(segments.values()))
+            searcher = index.searcher()
+        for path in paths:  # tantivy opens a segment without its positions, and fails much later
+            if not path.exists():
+                raise CorruptFile(f"{path} was deleted while it was opened; open the index again")
+        return cls(searcher, index.schema, sum(segments.values()))
 
     def __len__(self) -> int:
         """How many chunks there are."""

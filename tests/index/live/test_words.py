@@ -699,6 +699,20 @@ def test_a_folder_that_is_no_index_is_named(tmp_path):
         WordIndex.open(tmp_path / "index")
 
 
+@pytest.mark.parametrize("kind", ["pos", "fieldnorm", "fast"])
+def test_a_file_that_goes_while_it_is_opened_is_missed(tmp_path, monkeypatch, kind):
+    made(tmp_path, ["fire and water"])
+    opened = words._opened
+
+    def without(place, folder):
+        next(folder.glob(f"*.{kind}")).unlink()
+        return opened(place, folder)
+
+    monkeypatch.setattr(words, "_opened", without)
+    with pytest.raises(CorruptFile, match=r"deleted while it was opened|can open"):
+        WordIndex.open(tmp_path)
+
+
 def fill_the_disk(folder):
     """Write more than fits: no file may grow beyond a thousand bytes from here on."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
