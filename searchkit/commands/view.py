@@ -12,8 +12,8 @@ from searchkit.commands import _options as options
 from searchkit.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
+    from searchkit.search.source import Source
     from searchkit.terminal.background import RGB
-    from searchkit.terminal.source import Source
 
 
 def run(
@@ -52,8 +52,8 @@ def run(
         del os.environ["NO_COLOR"]
     colour = _background(background)
     path = _chosen(index)
+    from searchkit.search.source import open_source
     from searchkit.terminal.app import View
-    from searchkit.terminal.source import open_source
 
     def open_(name: str) -> "Source":
         return open_source(options.index_path(name), device)

@@ -14,6 +14,7 @@ from searchkit.index.text import bm25
 from searchkit.index.vector import VectorIndex, Vectors
 from searchkit.records import Document, Hit
 from searchkit.search import contents
+from searchkit.search.asked import refuse_unreadable
 from searchkit.search.default import default_of
 from searchkit.search.encoders import is_trained, open_encoders, query_encoder
 from searchkit.search.modes import FUSIONS, Mode
@@ -124,15 +125,7 @@ class Retriever:
         if k < 1:
             raise BadInput(f"k is {k}; ask for at least 1 document")
         for number, query in enumerate(queries, start=1):
-            if not query.strip():
-                raise BadInput(f"query {number} is empty; type what to look for")
-            try:
-                query.encode()
-            except UnicodeEncodeError as error:  # what a terminal or JSON can bring, no index reads
-                raise BadInput(
-                    f"query {number} holds {query[error.start]!r}, which is not a character; "
-                    "write it in UTF-8"
-                ) from error
+            refuse_unreadable(query, f"query {number}")
         return self._ranker.search(queries, k)
 
     def analyse(self, text: str) -> list[tuple[str, int, int]]:

@@ -13,8 +13,8 @@ from typing import Protocol
 from textual.app import SuspendNotSupported
 
 from searchkit.errors import SearchkitError
+from searchkit.search.source import Result
 from searchkit.terminal import opening
-from searchkit.terminal.source import Result
 
 PATIENCE = 1.0  # seconds within which a viewer that cannot open a file ends
 

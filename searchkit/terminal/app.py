@@ -14,6 +14,7 @@ from textual.widgets import Input, Label
 
 from searchkit.errors import SearchkitError
 from searchkit.search.judging import Ledger, ledger_of
+from searchkit.search.source import Filter, Result, Source, System
 from searchkit.terminal import choosing, colours, layout, placing
 from searchkit.terminal.acting import Acting
 from searchkit.terminal.background import RGB
@@ -29,7 +30,6 @@ from searchkit.terminal.picker import Picker
 from searchkit.terminal.query import QueryField
 from searchkit.terminal.reading import Reading
 from searchkit.terminal.results import SETTLE, Results
-from searchkit.terminal.source import Filter, Result, Source, System
 from searchkit.terminal.status import StatusLine
 from searchkit.terminal.votes import Votes, decided, verdict
 

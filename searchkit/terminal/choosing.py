@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from searchkit.search.source import Filter, Result, Source, System
 from searchkit.terminal import placing
 from searchkit.terminal.comparison import Comparison
 from searchkit.terminal.picker import Choice, Picker
-from searchkit.terminal.source import Filter, Result, Source, System
 
 _MEANING = {
     "bm25": "words",

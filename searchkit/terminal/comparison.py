@@ -2,7 +2,7 @@
 
 import random
 
-from searchkit.terminal.source import Source, System
+from searchkit.search.source import Source, System
 from searchkit.terminal.votes import Tally, Votes
 
 LEFT, RIGHT = 0, 1

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from searchkit.search.judging import Ledger
-from searchkit.terminal.source import Source
+from searchkit.search.source import Source
 
 
 class Grades:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from searchkit.errors import BadInput, SearchkitError
-from searchkit.terminal.source import Result, Source, System
+from searchkit.search.source import Result, Source, System
 
 T = TypeVar("T")
 

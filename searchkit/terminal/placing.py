@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from searchkit.terminal.source import Result
+from searchkit.search.source import Result
 
 
 def keep_in_place(results: Sequence[Result], held: Result | None, row: int) -> tuple[Result, ...]:

@@ -13,9 +13,9 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from searchkit.search.source import Result, Source
 from searchkit.terminal.fitting import Span, displayable, rows
 from searchkit.terminal.query import BACK
-from searchkit.terminal.source import Result, Source
 
 AROUND = 30_000  # characters of the document before and after the passage
 

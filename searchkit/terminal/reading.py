@@ -11,11 +11,11 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from searchkit.errors import SearchkitError
+from searchkit.search.source import Result, Source
 from searchkit.terminal.fitting import APART, fold, shown
 from searchkit.terminal.heading import Heading
 from searchkit.terminal.lookup import Latest
 from searchkit.terminal.preview import Excerpt, Preview, excerpt
-from searchkit.terminal.source import Result, Source
 
 REST = 0.05  # seconds for which a query rests before what it finds first is fetched
 

@@ -15,10 +15,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from searchkit.search.source import Result
 from searchkit.terminal.fitting import clip_path, clip_trail, rows, shown, snippet
 from searchkit.terminal.placing import by_rank, change_shown, in_rank_order, keep_in_place
 from searchkit.terminal.query import BACK
-from searchkit.terminal.source import Result
 
 HEIGHT = 2  # rows a result takes
 SETTLE = 0.5  # seconds after which the first result has been seen, and stays where it is

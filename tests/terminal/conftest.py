@@ -12,9 +12,9 @@ from searchkit.errors import BadInput
 from searchkit.rank.fusion import rrf
 from searchkit.records import Hit
 from searchkit.search.judging import Ledger
+from searchkit.search.source import Filter, Result, System
 from searchkit.terminal.app import View
 from searchkit.terminal.history import History
-from searchkit.terminal.source import Filter, Result, System
 
 FILES = {
     "lab/autoclave.md": (

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 from searchkit.search.judging import Ledger
+from searchkit.search.source import Source, open_source
 from searchkit.terminal.app import View
 from searchkit.terminal.history import History
-from searchkit.terminal.source import Source, open_source
 
 SIZES = {"small": (80, 24), "middle": (120, 40), "large": (200, 50)}
 BACKGROUNDS = {"dark": (0x12, 0x14, 0x18), "light": (0xFF, 0xFF, 0xFF)}

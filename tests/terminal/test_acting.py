@@ -8,9 +8,9 @@ from contextlib import nullcontext
 
 import pytest
 
+from searchkit.search.source import Result
 from searchkit.terminal import acting
 from searchkit.terminal.acting import Acting
-from searchkit.terminal.source import Result
 
 
 class Told(list):

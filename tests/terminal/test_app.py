@@ -14,10 +14,10 @@ from rich.console import Console
 
 from searchkit.errors import CorruptFile, UnknownName
 from searchkit.search.judging import Ledger
+from searchkit.search.source import System
 from searchkit.terminal.history import History
 from searchkit.terminal.page import Page, help_text
 from searchkit.terminal.picker import Picker
-from searchkit.terminal.source import System
 
 from .conftest import Shelf
 

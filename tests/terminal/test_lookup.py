@@ -9,8 +9,8 @@ import weakref
 import pytest
 
 from searchkit.errors import UnknownName
+from searchkit.search.source import System
 from searchkit.terminal.lookup import Fault, Latest, Lookup
-from searchkit.terminal.source import System
 
 HYBRID = System("hybrid", "letters")
 DENSE = System("dense", "letters")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from searchkit.search.source import Result
 from searchkit.terminal.placing import (
     by_rank,
     change_shown,
@@ -13,7 +14,6 @@ from searchkit.terminal.placing import (
     keep_in_place,
     with_current,
 )
-from searchkit.terminal.source import Result
 
 
 def ranking(keys):

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from searchkit.search.source import Result
 from searchkit.terminal import preview
 from searchkit.terminal.preview import excerpt
-from searchkit.terminal.source import Result
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from searchkit.index.live.catalogue import DocumentRecord
 from searchkit.index.live.generation import Generation, open_newest
 from searchkit.index.live.query import NONE, Filters, Query, parse
 from searchkit.index.store import Rebuilt, Store
+from searchkit.search.asked import refuse_unreadable
 from searchkit.search.default import default_of
 from searchkit.search.encoders import is_trained, open_encoders, query_encoder
 from searchkit.search.live.documents import text_of
@@ -387,23 +388,9 @@ def _asked(query: str | Query, typing: bool = False) -> Query:
     """A query as it was read, or read now."""
     if isinstance(query, Query):
         return query
-    return parse(query, lenient=True) if typing else _read(query)
-
-
-def _read(query: str) -> Query:
-    """A query that has something to look for.
-
-    Raises:
-        BadInput: it is empty, or cannot be read.
-    """
-    if not query.strip():
-        raise BadInput("the query is empty; type what to look for")
-    try:
-        query.encode()
-    except UnicodeEncodeError as error:  # what a terminal or JSON can bring, no index reads
-        raise BadInput(
-            f"the query holds {query[error.start]!r}, which is not a character; write it in UTF-8"
-        ) from error
+    if typing:
+        return parse(query, lenient=True)
+    refuse_unreadable(query)
     return parse(query)
 
 

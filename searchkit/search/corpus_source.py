@@ -1,4 +1,4 @@
-"""An index of a corpus, as the view searches it."""
+"""An index of a corpus, as one of several sources."""
 
 import threading
 from collections import deque
@@ -7,14 +7,17 @@ from functools import lru_cache
 from typing import Any
 
 from searchkit import catalog
+from searchkit.errors import BadInput
+from searchkit.index.live.query import NONE, Filters
 from searchkit.records import Hit
 from searchkit.search import contents
-from searchkit.search.modes import FUSIONS
-from searchkit.search.retrieve import FUSED_DEPTH, Lexical, Retriever
-from searchkit.terminal.fitting import Span
-from searchkit.terminal.source import Filter, Result, System
+from searchkit.search.asked import refuse_unreadable
+from searchkit.search.modes import FUSIONS, Mode
+from searchkit.search.retrieve import FUSED_DEPTH, Lexical, Retriever, open_retriever
+from searchkit.search.source import About, Filter, Result, Span, System
 
 FUSION = "rrf"
+WORDS = "bm25"  # what the list of what words find is called
 
 _GLANCE = 20_000  # how much of a document a list is made from, in characters
 _REMEMBERED = 100  # documents whose terms are known: those of the last lists, a key ago
@@ -43,6 +46,50 @@ class CorpusSource:
     def refresh(self) -> bool:
         """A corpus that is built again is another index."""
         return False
+
+    def choose(self, mode: Mode | None = None, variant: str | None = None) -> System:
+        """What `open_retriever` takes where a mode or an encoder is left open."""
+        if mode is None and variant is None:
+            return self.default
+        chosen = open_retriever(self._given.store.path, mode, variant=variant)
+        return System(chosen.mode, chosen.variant)
+
+    def find(
+        self,
+        query: str,
+        k: int,
+        *,
+        mode: Mode | None = None,
+        variant: str | None = None,
+        filters: Filters = NONE,
+        literal: bool = False,
+        per_document: bool = True,
+    ) -> list[Result]:
+        """The k best documents; see `source.Source`."""
+        if filters != NONE or not per_document:
+            raise BadInput(
+                f"{self.name} is the index of a collection: its documents are whole, without a "
+                "path, format, language or time; leave out filters and all passages"
+            )
+        if k < 1:
+            raise BadInput(f"k is {k}; ask for at least 1 document")
+        refuse_unreadable(query)
+        system = self.choose(mode, variant)
+        depth = max(k, FUSED_DEPTH) if system.mode == "hybrid" else k
+        rankings: dict[str, list[Hit]] = {}
+        if system.variant is not None:
+            rankings[system.variant] = self.dense(query, system.variant, depth)
+        if system.mode != "dense":
+            rankings[WORDS] = self.words(query, depth)
+        return self.results(query, rankings, k)
+
+    def doc_ids(self) -> Sequence[str]:
+        """The ids of all documents."""
+        return self._given.documents.ids
+
+    def about(self, doc_id: str) -> About:
+        """The title: more is not known of it."""
+        return About(doc_id=doc_id, title=self._given.document(doc_id).title)
 
     def words(self, query: str, k: int) -> list[Hit]:
         """The k best by BM25."""

@@ -1,17 +1,18 @@
-"""An index of folders, as the view searches it."""
+"""An index of folders, as one of several sources."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchkit.errors import BadInput
-from searchkit.index.live.query import parse
+from searchkit.index.live.query import NONE, Filters, parse, plain
 from searchkit.index.store import Store
+from searchkit.search.asked import refuse_unreadable
 from searchkit.search.live.lists import Ranking
 from searchkit.search.live.passages import Passage, marks_of, matches_of
 from searchkit.search.live.retrieve import DEPTH, Searcher
-from searchkit.terminal.fitting import Span
-from searchkit.terminal.source import Filter, Result, System
+from searchkit.search.modes import Mode
+from searchkit.search.source import About, Filter, Result, Span, System
 
 SYNTAX = (
     'words  "a phrase"  +must  -not  begin*  fuzzy~  path:docs/*.md  format:pdf  lang:en  '
@@ -47,6 +48,51 @@ class FolderSource:
             return False
         self._count()
         return True
+
+    def choose(self, mode: Mode | None = None, variant: str | None = None) -> System:
+        """What the searcher takes where a mode or an encoder is left open."""
+        return System(*self._searcher.choose(mode, variant))
+
+    def find(
+        self,
+        query: str,
+        k: int,
+        *,
+        mode: Mode | None = None,
+        variant: str | None = None,
+        filters: Filters = NONE,
+        literal: bool = False,
+        per_document: bool = True,
+    ) -> list[Result]:
+        """The k best passages; see `source.Source`."""
+        if mode is None and variant is None:
+            mode, variant = self.default.mode, self.default.variant
+        refuse_unreadable(query)
+        found = self._searcher.search(
+            plain(query) if literal else query,
+            k,
+            mode=mode,
+            variant=variant,
+            filters=filters,
+            per_document=per_document,
+        )
+        return [_result(passage) for passage in found]
+
+    def doc_ids(self) -> Sequence[str]:
+        """The ids of all documents."""
+        return list(self._searcher.generation.catalogue.documents())
+
+    def about(self, doc_id: str) -> About:
+        """What the catalogue says of it."""
+        record = self._searcher.document(doc_id)
+        return About(
+            doc_id=doc_id,
+            title=record.title,
+            path=record.path,
+            format=record.format,
+            language=record.language,
+            modified=record.modified,
+        )
 
     def words(self, query: str, k: int) -> Ranking:
         """The k best by BM25; the last word may be the beginning of one."""

@@ -1,4 +1,8 @@
-"""What the view searches: one index, whatever its kind, behind the few questions the view asks."""
+"""One open index, whatever its kind, behind the few questions that a view or a server asks.
+
+`words`, `dense` and `results` are the steps of a search, for whoever shows them one by one; `find`
+is a search.
+"""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -6,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from searchkit.terminal.fitting import Span
+from searchkit.index.live.query import NONE, Filters
 
 if TYPE_CHECKING:
     from searchkit.search.live.retrieve import Searcher
     from searchkit.search.modes import Mode
     from searchkit.search.retrieve import Retriever
+
+Span = tuple[int, int]  # [start, end) in characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class System:
 
     @property
     def name(self) -> str:
-        """How the view calls it."""
+        """What people call it."""
         if self.mode == "bm25":
             return "BM25"
         return f"BM25 + {self.variant}" if self.mode == "hybrid" else f"{self.variant}"
@@ -36,7 +42,7 @@ class System:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One place of a ranking, with all that the view shows of it.
+    """One place of a ranking, with all that is shown of it.
 
     Attributes:
         key: what makes it the same result in another ranking of the same query.
@@ -89,6 +95,27 @@ class Filter:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What an index knows of a document.
+
+    Attributes:
+        doc_id: its id.
+        title: may be empty.
+        path: of its file, absolute; None where the index has none.
+        format: the reader of the file; empty where there is none.
+        language: ISO 639-1, or empty.
+        modified: POSIX seconds; None where there is no file.
+    """
+
+    doc_id: str
+    title: str = ""
+    path: str | None = None
+    format: str = ""
+    language: str = ""
+    modified: float | None = None
+
+
 class Source(Protocol):
     """An index that is open. Its methods are called from several threads at once.
 
@@ -114,6 +141,51 @@ class Source(Protocol):
 
     def refresh(self) -> bool:
         """Take up what was committed since; True if anything was."""
+
+    def choose(self, mode: "Mode | None" = None, variant: str | None = None) -> System:
+        """How a search is done that leaves the mode or the encoder open.
+
+        Raises:
+            UnknownName: there is no such mode, or no such encoder in the index.
+            BadInput: several encoders come into question, or BM25 is to search one's vectors.
+        """
+
+    def find(
+        self,
+        query: str,
+        k: int,
+        *,
+        mode: "Mode | None" = None,
+        variant: str | None = None,
+        filters: Filters = NONE,
+        literal: bool = False,
+        per_document: bool = True,
+    ) -> list[Result]:
+        """The k best results of a query that is whole, fewer where there are fewer.
+
+        Args:
+            query: in the index's syntax.
+            k: at least 1.
+            mode: see `choose`.
+            variant: see `choose`.
+            filters: hold besides those in the query.
+            literal: the query is words, and none of them an operator.
+            per_document: the best passage of each document, or all of them.
+
+        Raises:
+            BadInput: k is below 1, the query is empty or cannot be read, or the index has whole
+                documents and is asked for filters or several passages; see also `choose`.
+        """
+
+    def doc_ids(self) -> Sequence[str]:
+        """The ids of all documents, in the order of the index."""
+
+    def about(self, doc_id: str) -> About:
+        """What is known of a document.
+
+        Raises:
+            UnknownName: the index has none of that id.
+        """
 
     def words(self, query: str, k: int) -> Any:
         """The k best by BM25 for a query that is perhaps still being typed.
@@ -161,7 +233,7 @@ def of_retriever(retriever: "Retriever", device: str | None = None) -> Source:
         retriever: it is open; how it searches is the default.
         device: where queries are encoded; the best there is by default.
     """
-    from searchkit.terminal.corpus_source import CorpusSource
+    from searchkit.search.corpus_source import CorpusSource
 
     return CorpusSource(retriever, device)
 
@@ -173,7 +245,7 @@ def of_searcher(searcher: "Searcher", notes: "deque[str] | None" = None) -> Sour
         searcher: it is open.
         notes: where what it says is kept.
     """
-    from searchkit.terminal.folder_source import FolderSource
+    from searchkit.search.folder_source import FolderSource
 
     return FolderSource(searcher, deque() if notes is None else notes)
 

@@ -7,9 +7,11 @@ import pytest
 
 from searchkit.corpus.collection import open_corpus
 from searchkit.encode.variant import parse
+from searchkit.errors import BadInput, UnknownName
+from searchkit.index.live.query import Filters
 from searchkit.search.build import Plan, build_index
 from searchkit.search.retrieve import Retriever, open_retriever
-from searchkit.terminal.source import Source, System, of_retriever, open_source
+from searchkit.search.source import Source, System, of_retriever, open_source
 
 HANDBOOK = Path(__file__).parents[2] / "corpora" / "handbook"
 
@@ -107,3 +109,24 @@ def test_an_index_is_opened_by_its_kind(handbook, toy):
     assert open_source(handbook).documents == 204
     assert open_source(handbook).name == "handbook"
     assert open_source(toy).default == System("bm25")  # the model was never trained to embed
+
+
+@pytest.mark.parametrize("mode", ["bm25", "dense", "hybrid"])
+def test_a_search_gives_the_ranking_of_the_retriever(toy, mode):
+    found = source(toy).find("ferry water", 4, mode=mode)
+    (expected,) = open_retriever(toy, mode).search(["ferry water"], 4)
+    assert [(one.doc_id, one.rank) for one in found] == [(hit.doc_id, hit.rank) for hit in expected]
+    assert [one.score for one in found] == pytest.approx([hit.score for hit in expected])
+
+
+def test_what_a_collection_cannot_be_asked_is_refused(handbook):
+    given = source(handbook)
+    with pytest.raises(BadInput, match="is the index of a collection"):
+        given.find("ferry", 5, filters=Filters(format=("pdf",)))
+    with pytest.raises(BadInput, match=r"^the query is empty"):
+        given.find(" ", 5)
+    with pytest.raises(BadInput, match=r"^k is 0"):
+        given.find("ferry", 0)
+    with pytest.raises(UnknownName):
+        given.find("ferry", 5, variant="mean-causal")
+    assert given.about(given.doc_ids()[0]).path is None

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from searchkit.encode.variant import parse
+from searchkit.errors import BadInput, UnknownName
+from searchkit.index.live.query import Filters
 from searchkit.search.judging import Ledger
 from searchkit.search.live.retrieve import Searcher, open_searcher
 from searchkit.search.live.sync import Plan, sync
+from searchkit.search.source import Filter, System, open_source
 from searchkit.terminal.grades import Grades
 from searchkit.terminal.preview import excerpt
-from searchkit.terminal.source import Filter, System, open_source
 
 FILES = {
     "lab/autoclave.md": "# Autoclave\n\n## After the run\n\nClean the chamber.\n\n"
@@ -177,3 +179,30 @@ def test_what_is_judged_is_kept_as_the_words_that_a_query_asks_for(notes, tmp_pa
     again = Grades(open_source(notes), ledger)
     again.read()
     assert again.of('"distilled -water"') == {"lab/autoclave.md": 1}
+
+
+def test_a_search_is_what_the_searcher_finds_and_knows_operators_unless_it_is_literal(notes):
+    source = open_source(notes)
+    (found,) = source.find("-ferry +sea", 10)
+    assert found.place.startswith("my notes/radio.md")
+    assert {one.doc_id for one in source.find("-ferry +sea", 10, literal=True, mode="bm25")} == {
+        "boats/ferry.txt",
+        "my notes/radio.md",
+    }
+    expected = open_searcher(notes).search("water", 5, mode="hybrid")
+    found = source.find("water", 5, mode="hybrid")
+    assert [(one.doc_id, one.score) for one in found] == [(p.doc_id, p.score) for p in expected]
+    assert source.find("water", 5, filters=Filters(format=("plain",)), mode="bm25")[0].rank == 1
+    for literal in (True, False):
+        with pytest.raises(BadInput, match="the query is empty"):
+            source.find(" ", 5, literal=literal)
+
+
+def test_documents_are_listed_and_told_of(notes):
+    source = open_source(notes)
+    assert source.doc_ids() == ["boats/ferry.txt", "lab/autoclave.md", "my notes/radio.md"]
+    about = source.about("my notes/radio.md")
+    assert (about.title, about.format) == ("Radio", "markdown")
+    assert Path(about.path).read_text() == FILES["my notes/radio.md"]
+    with pytest.raises(UnknownName):
+        source.about("elsewhere.md")

@@ -1,0 +1,1 @@
+"""Tools for agents: searchkit behind the Model Context Protocol."""

@@ -1,0 +1,1 @@
+"""Questions answered with evidence: sentences or generated text, every quotation checked."""

@@ -1,0 +1,1 @@
+"""Language models that write text, or tell how likely one is."""

@@ -1,0 +1,1 @@
+"""The HTTP face: search, answers and a page, for people and programs."""
