@@ -128,7 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except OSError as error:  # a folder that is read-only, a disk that is full
         where = f"{error.filename}: " if error.filename else ""
-        say(f"searchkit: {where}{error.strerror or error}")
+        said = " ".join(str(error.strerror or error).split())  # a library's may have several lines
+        say(f"searchkit: {where}{said}")
         return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)

@@ -122,7 +122,7 @@ def _files(generation: "Generation") -> _Told:
 
 
 def _summary(generation: "Generation") -> _Told:
-    """See `run`; a commit in between begins it anew, so that nothing was printed yet."""
+    """See `run`. It prints nothing itself: a commit in between lets it begin anew."""
     store, catalogue = generation.store, generation.catalogue
     for part in store.names():
         store.part(part)  # raises where a file is not what was written
