@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from searchkit.errors import BadInput
 from searchkit.index.live import analysis
 from searchkit.index.live.analysis import STOP_WORDS, Token
+from searchkit.index.live.path_pattern import path_regex
 from searchkit.index.live.query import (
     NONE,
     Filters,
@@ -25,7 +26,6 @@ from searchkit.index.live.query import (
     Query,
     Unfinished,
     Word,
-    path_regex,
 )
 
 if TYPE_CHECKING:

@@ -15,13 +15,12 @@ Whatever else has a colon, a star or a dash in it is words: std::vector, 5-4*3, 
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from searchkit.errors import BadInput
+from searchkit.index.live.path_pattern import matcher, path_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +111,8 @@ class Filters:
             modified_s: POSIX seconds; fractions are dropped, as the index drops them.
         """
         key = path_key(path)
-        matches = [re.compile(path_regex(pattern)).fullmatch for pattern in self.path]
-        excludes = [re.compile(path_regex(pattern)).fullmatch for pattern in self.not_path]
+        matches = [matcher(pattern) for pattern in self.path]
+        excludes = [matcher(pattern) for pattern in self.not_path]
         return (
             (not matches or any(match(key) for match in matches))
             and not any(match(key) for match in excludes)
@@ -166,41 +165,6 @@ def plain(text: str) -> Query:
     words = [word for word in text.split() if _has_letters(word)]
     return Query(" ".join(text.split()), tuple(Clause(Word(word)) for word in words))
 
-
-@lru_cache(maxsize=256)
-def path_regex(pattern: str) -> str:
-    """A path pattern of `Filters` as a regular expression that matches whole keys (`path_key`).
-
-    It is of the kind that Python and Rust read alike.
-    """
-    pattern = path_key(pattern).strip()
-    pattern = pattern[1:] if pattern.startswith("./") else pattern
-    body, folder = pattern.rstrip("/"), pattern.endswith("/")
-    if body in ("", "."):
-        return _ANY
-    anchored = "/" in body
-    body = body.lstrip("/")
-    parts = ["" if anchored else f"({_ANY}/)?"]
-    for piece in re.split(r"(\*\*/|\*+|\?)", body):
-        if piece == "**/":
-            parts.append(f"({_ANY}/)?")
-        elif piece.startswith("**"):
-            parts.append(_ANY)
-        elif piece in _WILD:
-            parts.append(_WILD[piece])
-        else:
-            parts.append(re.sub(r"[\\.+*?()|\[\]{}^$]", r"\\\g<0>", piece))
-    parts.append(f"/{_ANY}" if folder else f"(/{_ANY})?")
-    return "".join(parts)
-
-
-def path_key(path: str) -> str:
-    """A path as it is compared: composed (NFC), and without bytes that are not UTF-8."""
-    return unicodedata.normalize("NFC", re.sub("[\ud800-\udfff]", "\ufffd", path))
-
-
-_ANY = r"[^\x00]*"  # no path has a NUL; a dot would stop at a line feed, which a path can have
-_WILD = {"*": "[^/]*", "?": "[^/]"}
 
 _QUOTES = '"“”„'
 _ITEM = re.compile(r"\S+")
@@ -347,14 +311,14 @@ class _Reading:
                 f"'-{name}:' at character {place + 1} excludes a time; write {other}:{value}"
             )
             return
-        moment = _moment(value)
-        if moment is None:
+        found = moment(value)
+        if found is None:
             self._fault(
                 f"'{name}:{value}' at character {place + 1} has no date; write {name}:2024,"
                 f" {name}:2024-05 or {name}:2024-05-31"
             )
         else:
-            (self.after if name == "after" else self.before).append(moment)
+            (self.after if name == "after" else self.before).append(found)
 
     def _want(self, name: str, values: list[str], *, excluded: bool) -> None:
         self.wanted.setdefault(f"not_{name}" if excluded else name, []).extend(values)
@@ -376,7 +340,7 @@ class _Reading:
         return match.end() if match else start
 
 
-def _moment(value: str) -> float | None:
+def moment(value: str) -> float | None:
     """The POSIX seconds at which a day, month, year or minute begins, here unless it names a zone.
 
     None for what is no date in ISO 8601.

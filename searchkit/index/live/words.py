@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, cast
 from searchkit.errors import CorruptFile, SearchkitError
 from searchkit.index.live import analysis
 from searchkit.index.live.lookup import Lookup
-from searchkit.index.live.query import NONE, Filters, Match, Query, path_key
+from searchkit.index.live.path_pattern import path_key
+from searchkit.index.live.query import NONE, Filters, Match, Query
 
 if TYPE_CHECKING:
     import tantivy

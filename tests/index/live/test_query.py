@@ -19,8 +19,6 @@ from searchkit.index.live.query import (
     Unfinished,
     Word,
     parse,
-    path_key,
-    path_regex,
     plain,
 )
 
@@ -301,8 +299,3 @@ def test_filters_accept_what_meets_each_of_them():
         Filters(not_language=("en",)),
     ):
         assert not bad.accept(**file)
-
-
-def test_a_pattern_is_compared_with_keys():
-    assert path_key("e\u0301\udc80") == "\u00e9\ufffd"
-    assert path_regex("a/b.md") == r"a/b\.md(/[^\x00]*)?"
