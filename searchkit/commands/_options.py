@@ -132,6 +132,32 @@ EngineOption = Annotated[
         rich_help_panel="Computing",
     ),
 ]
+_RERANKERS = (
+    f"{', '.join(catalog.names('searchkit.rank.rerank'))}; cross_encoder takes :DIR behind it, the "
+    "others may take a :BASE"
+)
+Rerank = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Read the first documents again, each with the query: {_RERANKERS}.",
+        show_default=False,
+    ),
+]
+Rerankers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rerank",
+        help="Also read the first documents of each hybrid again, or of bm25 where there is none: "
+        f"{_RERANKERS}; repeatable.",
+        show_default=False,
+    ),
+]
+RerankDepth = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many documents --rerank reads. [default: 20]", show_default=False
+    ),
+]
 VectorIndexOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -238,6 +264,19 @@ def _absolute(base: str) -> str:
     """A base model in a file or folder, wherever a search starts; others have a name."""
     path = Path(base).expanduser()
     return str(path.resolve()) if path.is_dir() or path.suffix == ".gguf" else base
+
+
+def rerank_depth(given: int | None, rerank: str | list[str] | None) -> int:
+    """How many documents are reranked.
+
+    Raises:
+        BadInput: a depth is given, and nothing that would read so far.
+    """
+    from searchkit.search.reranking import DEPTH
+
+    if given is not None and not rerank:
+        raise BadInput("--rerank-depth goes with --rerank; name a reranker, or leave it out")
+    return DEPTH if given is None else given
 
 
 def references(names: list[str] | None) -> tuple[tuple[str, Path], ...]:

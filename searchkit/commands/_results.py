@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from searchkit.search.live.passages import Listed, Passage
+    from searchkit.search.reranking import Placed
     from searchkit.search.retrieve import Retriever
 
 
@@ -92,7 +93,7 @@ def of_folder(passages: "Sequence[Passage]", *, explain: bool) -> list[Shown]:
     found = []
     for passage in passages:
         text, marks = excerpt(passage)
-        path = _near(passage.path)
+        path = near(passage.path)
         where, fragment = "", ""
         if passage.line is not None:
             where = f":{passage.line}"
@@ -131,6 +132,29 @@ def of_folder(passages: "Sequence[Passage]", *, explain: bool) -> list[Shown]:
     return found
 
 
+def explained(found: Sequence[Shown], placed: "Sequence[Placed[Any]]", name: str) -> list[Shown]:
+    """Results with what a reranker made of each.
+
+    Args:
+        found: what is shown, in the new order.
+        placed: the same places.
+        name: of the reranker.
+    """
+    shown = []
+    for one, place in zip(found, placed, strict=True):
+        told = "not read" if place.reranked is None else f"score {place.reranked:.4f}"
+        before = f"rank {place.rank_before} and score {place.score_before:.4f} before"
+        row = {
+            "reranker": name,
+            "score": place.reranked,
+            "rank_before": place.rank_before,
+            "score_before": place.score_before,
+        }
+        more = {**one.more, "reranked": row}
+        shown.append(replace(one, more=more, why=[f"{name}: {told}; {before}", *one.why]))
+    return shown
+
+
 def _why(listed: "Listed", score: float) -> str:
     gives = f", gives {listed.share:.4f}" if listed.share != score else ""
     return f"{listed.name}: rank {listed.rank}, score {listed.score:.4f}{gives}"
@@ -154,19 +178,19 @@ def show_table(query: Query, found: Sequence[Shown], *, named: bool) -> None:
     from searchkit.commands._terminal import results
 
     if named:
-        results.print(_plain(f"{query.query_id}  {query.text}", "bold underline"))
+        results.print(one_line(f"{query.query_id}  {query.text}", "bold underline"))
     if not found:
         results.print("nothing found")
     for one in found:
         # A place stays on its line, however long, so that a terminal can open it.
         results.print(_head(one), soft_wrap=bool(one.url))
-        text = _plain(one.snippet)
+        text = one_line(one.snippet)
         for start, end in one.marks:
             text.stylize("bold reverse" if results.no_color else "bold green", start, end)
         if one.snippet:
             results.print(Padding(text, (0, 0, 0, 5)))
         for line in one.why:
-            results.print(Padding(_plain(line, "dim"), (0, 0, 0, 5)))
+            results.print(Padding(one_line(line, "dim"), (0, 0, 0, 5)))
 
 
 def _head(one: Shown) -> "Text":
@@ -174,24 +198,24 @@ def _head(one: Shown) -> "Text":
 
     return Text.assemble(
         f"{one.hit.rank:>3}  ",
-        _plain(one.title or one.place, "bold" if one.title else _linked("bold", one.url)),
-        _plain(f"  {one.place}" if one.title else "", _linked("dim", one.url)),
+        one_line(one.title or one.place, "bold" if one.title else linked("bold", one.url)),
+        one_line(f"  {one.place}" if one.title else "", linked("dim", one.url)),
         (f"  {one.hit.score:.4f}", "dim"),
     )
 
 
-def _linked(style: str, url: str) -> str:
+def linked(style: str, url: str) -> str:
     return f"{style} link {url}" if url else style
 
 
-def _plain(text: str, style: str = "") -> "Text":
+def one_line(text: str, style: str = "") -> "Text":
     """A text for the terminal, on one line and character by character."""
     from rich.text import Text
 
     return Text(plain(text), style)
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """A path from here if it lies below, else the whole of it: an editor opens both."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

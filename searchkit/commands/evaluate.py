@@ -12,7 +12,7 @@ from searchkit.commands import _options as options
 from searchkit.errors import BadInput
 
 if TYPE_CHECKING:
-    from searchkit.evaluate.suite import SetRow, Suite
+    from searchkit.evaluate.suite import Reranking, SetRow, Suite
     from searchkit.evaluate.tasks.retrieval import IndexLoss
 
 _SUITE = ".toml"
@@ -38,6 +38,8 @@ def run(
             help="Also fuse this variant or embedder with BM25; repeatable.", show_default=False
         ),
     ] = None,
+    rerank: options.Rerankers = None,
+    rerank_depth: options.RerankDepth = None,
     run_file: Annotated[
         list[str] | None,
         typer.Option(
@@ -195,25 +197,27 @@ def run(
         given = {"index": index, "queries": queries, "qrels": qrels}
         if not sets and not index:
             raise typer.BadParameter("name a SET, or an index with --index", param_hint="SET")
-        if not sets and (run_file or queries or qrels or sample or by):
+        if not sets and (run_file or rerank or queries or qrels or sample or by):
             raise BadInput(
-                "--run, --queries, --qrels, --sample and --by belong to a SET; leave them out, or "
-                "name one"
+                "--run, --rerank, --queries, --qrels, --sample and --by belong to a SET; leave "
+                "them out, or name one"
             )
         if not sets and hybrid and not variants and not embedder:
             raise BadInput(
                 "the hybrids of everything in the index are compared without --hybrid; leave it out"
             )
         rows = _rows(sets or [""], split, sample, given)
+        hybrids = {
+            suites.hybrid_name((suites.LEXICAL, name)): (suites.LEXICAL, name)
+            for name in hybrid or ()
+        }
         suite = suites.Suite(
             sets=rows,
             lexical={suites.LEXICAL: lexical},
             variants=variants,
             references=_named(options.references(embedder)),
-            hybrids={
-                suites.hybrid_name((suites.LEXICAL, name)): (suites.LEXICAL, name)
-                for name in hybrid or ()
-            },
+            hybrids=hybrids,
+            rerankings=_rerankings(rerank, rerank_depth, [*hybrids] or [suites.LEXICAL]),
             runs=_runs(run_file, rows, seed),
             baseline=baseline if sets else "",  # the index says what else there is
             measures=_measures(measure),
@@ -302,6 +306,20 @@ def _runs(
     return {name: {of: path} for name, path in paths.items()}
 
 
+def _rerankings(
+    names: list[str] | None, depth: int | None, systems: list[str]
+) -> "dict[str, Reranking]":
+    """The first documents of each of the systems, read again by every reranker."""
+    from searchkit.evaluate.suite import Reranking
+
+    read = options.rerank_depth(depth, names)
+    named: dict[str, Reranking] = {}
+    for one in (Reranking(name, of, read) for name in names or () for of in systems):
+        if named.setdefault(one.name, one) != one:
+            raise BadInput(f"two rerankings are called {one.name!r}; rename one of the folders")
+    return named
+
+
 def _named(references: tuple[tuple[str, Path], ...]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for name, folder in references:
@@ -382,7 +400,8 @@ def _show_plan(suite: "Suite") -> None:
     if unknown:
         known += " beside what was never timed on this machine"
     results.print(
-        f"{known}; searches, classifiers, clusters and tests come on top, up to a minute a set",
+        f"{known}; searches, classifiers, clusters and tests come on top, up to a minute a set"
+        + ("; and reranking, seconds a query" if suite.rerankings else ""),
         soft_wrap=True,
     )
 

@@ -11,7 +11,15 @@ import typer
 
 from searchkit import catalog
 from searchkit.commands import _options as options
-from searchkit.commands._results import Output, Shown, of_collection, of_folder, show, show_table
+from searchkit.commands._results import (
+    Output,
+    Shown,
+    explained,
+    of_collection,
+    of_folder,
+    show,
+    show_table,
+)
 from searchkit.commands._streams import say
 from searchkit.errors import BadInput, SearchkitError
 from searchkit.records import Hit, Judgement, Query
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
     from searchkit.index.live.query import Filters
     from searchkit.search.live.retrieve import Searcher
     from searchkit.search.modes import Mode
+    from searchkit.search.reranking import Placed, Reranker
 
 _FUSIONS = "searchkit.rank.fusion"
 _FOLDER: dict[str, Any] = {"rich_help_panel": "Folders", "show_default": False}
@@ -67,6 +76,8 @@ def run(
             show_default=False,
         ),
     ] = None,
+    rerank: options.Rerank = None,
+    rerank_depth: options.RerankDepth = None,
     min_score: Annotated[
         float | None,
         typer.Option(help="Show nothing with a lower score.", show_default=False),
@@ -115,7 +126,12 @@ def run(
     ] = None,
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Say which list gave what to each score.", **_FOLDER),
+        typer.Option(
+            "--explain",
+            help="Say which list gave what to each score; with --rerank, of any index, what was "
+            "before.",
+            **_FOLDER,
+        ),
     ] = False,
     device: options.DeviceOption = None,
 ) -> None:
@@ -147,7 +163,7 @@ def run(
         "--after": after,
         "--before": before,
         "--fusion": fusion,
-        "--explain": explain,
+        "--explain": explain and not rerank,
     }
     found_at = options.index_path(index)
     how = _How(
@@ -156,6 +172,8 @@ def run(
         variant=variant,
         vector_index=vector_index,
         device=device,
+        rerank=_opened(rerank, options.rerank_depth(rerank_depth, rerank), device),
+        explain=explain,
     )
     follows = _follows_folders(found_at)
     literal = queries is not None or not follows  # the index of a collection knows no operators
@@ -163,10 +181,9 @@ def run(
         search = _of_folders(
             found_at,
             how,
-            filters=_filters(path, format, lang, after, before),
+            filters=filters_of(path, format, lang, after, before),
             fusion=fusion or "rrf",
             per_document=not all_passages,
-            explain=explain,
             literal=literal,
         )
     else:
@@ -183,6 +200,24 @@ def run(
     else:
         found = search.find(asked)
         show(list(zip(asked, found, strict=True)), output, search.tag)
+    if how.rerank and (note := how.rerank.reranker.note()):
+        _say(note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rerank:
+    """A reranker that is open, and how much of a ranking it reads."""
+
+    reranker: "Reranker"
+    depth: int
+
+    def of(
+        self, query: str, ranking: Sequence[Any], text_of: Callable[[Any], str], k: int
+    ) -> "list[Placed[Any]]":
+        """The k best of a ranking that is at least as deep."""
+        from searchkit.search.reranking import rerank
+
+        return rerank(self.reranker, query, ranking, text_of, depth=self.depth)[:k]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +229,21 @@ class _How:
     variant: str | None
     vector_index: str | None
     device: str | None
+    rerank: _Rerank | None
+    explain: bool
+
+    @property
+    def depth(self) -> int:
+        """How many documents are looked for."""
+        return max(self.k, self.rerank.depth) if self.rerank else self.k
+
+    def tag(self, system: str) -> str:
+        """The name of what searches, for TREC."""
+        if self.rerank is None:
+            return system
+        from searchkit.evaluate.runs import word
+
+        return word(f"{self.rerank.reranker.name}({system})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +273,7 @@ def _follows_folders(path: Path) -> bool:
 
 
 def _of_collection(path: Path, how: _How) -> _Search:
+    from searchkit.corpus.collection import joined
     from searchkit.search.retrieve import open_retriever
 
     retriever = open_retriever(
@@ -234,14 +285,21 @@ def _of_collection(path: Path, how: _How) -> _Search:
         say=_say,
     )
 
-    def find(asked: Sequence[Query]) -> list[list[Shown]]:
-        rankings = retriever.search([one.text for one in asked], k=how.k)
-        return [
-            of_collection(retriever, query, hits)
-            for query, hits in zip(asked, rankings, strict=True)
-        ]
+    def text(hit: Hit) -> str:
+        return joined(retriever.document(hit.doc_id))
 
-    return _Search(find, retriever.variant or retriever.mode)
+    def one(query: Query, hits: Sequence[Hit]) -> list[Shown]:
+        if how.rerank is None:
+            return of_collection(retriever, query, hits)
+        placed = how.rerank.of(query.text, hits, text, how.k)
+        found = of_collection(retriever, query, [place.item for place in placed])
+        return explained(found, placed, how.rerank.reranker.name) if how.explain else found
+
+    def find(asked: Sequence[Query]) -> list[list[Shown]]:
+        rankings = retriever.search([one.text for one in asked], k=how.depth)
+        return [one(query, hits) for query, hits in zip(asked, rankings, strict=True)]
+
+    return _Search(find, how.tag(retriever.variant or retriever.mode))
 
 
 def _of_folders(
@@ -251,40 +309,52 @@ def _of_folders(
     filters: "Filters",
     fusion: str,
     per_document: bool,
-    explain: bool,
     literal: bool,
 ) -> _Search:
-    from searchkit.index.live.query import plain
+    from searchkit.index.live.query import parse, plain
     from searchkit.search.live.retrieve import open_searcher
+    from searchkit.search.reranking import text_of_passage
 
     searcher = open_searcher(path, how.device, _say)
     mode, variant = searcher.choose(how.mode, how.variant, how.vector_index)
     weights = None
     if mode == "hybrid" and variant is not None and fusion == "weighted":
         weights = _weights(searcher, variant)
-    if explain:
+    if how.explain:
         _say(_explained(mode, variant, fusion, weights))
 
-    def find(asked: Sequence[Query]) -> list[list[Shown]]:
-        return [
-            of_folder(
-                searcher.search(
-                    plain(query.text) if literal else query.text,
-                    how.k,
-                    mode=mode,
-                    variant=variant,
-                    vector_index=how.vector_index,
-                    per_document=per_document,
-                    filters=filters,
-                    fusion=fusion,
-                    weights=weights,
-                ),
-                explain=explain,
-            )
-            for query in asked
-        ]
+    def one(query: Query) -> list[Shown]:
+        passages = searcher.search(
+            plain(query.text) if literal else query.text,
+            how.depth,
+            mode=mode,
+            variant=variant,
+            vector_index=how.vector_index,
+            per_document=per_document,
+            filters=filters,
+            fusion=fusion,
+            weights=weights,
+        )
+        if how.rerank is None:
+            return of_folder(passages, explain=how.explain)
+        words = query.text if literal else parse(query.text).text
+        placed = how.rerank.of(words, passages, text_of_passage, how.k)
+        found = of_folder([place.item for place in placed], explain=how.explain)
+        return explained(found, placed, how.rerank.reranker.name) if how.explain else found
 
-    return _Search(find, variant or mode)
+    def find(asked: Sequence[Query]) -> list[list[Shown]]:
+        return [one(query) for query in asked]
+
+    return _Search(find, how.tag(variant or mode))
+
+
+def _opened(name: str | None, depth: int, device: str | None) -> _Rerank | None:
+    """The reranker that is asked for."""
+    if name is None:
+        return None
+    from searchkit.search.reranking import open_reranker
+
+    return _Rerank(open_reranker(name, device=device), depth)
 
 
 def _explained(
@@ -326,7 +396,7 @@ def _weights(searcher: "Searcher", variant: str) -> Mapping[str, float]:
     return tuned.weights
 
 
-def _filters(
+def filters_of(
     path: list[str] | None,
     format: list[str] | None,
     lang: list[str] | None,

@@ -69,7 +69,7 @@ class SystemFacts:
 
     Attributes:
         name: what tables call it.
-        kind: "bm25", "variant", "reference", "hybrid" or "run".
+        kind: "bm25", "variant", "reference", "hybrid", "reranked" or "run".
         design: the same for systems that differ in their seed alone; else the name.
         seed: of its training, where it had any.
         trained: whether somebody trained it to embed; None where the question makes no sense.

@@ -6,6 +6,7 @@ suite alone.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from searchkit import catalog, places
-from searchkit.corpus.collection import Collection
+from searchkit.corpus.collection import Collection, joined
 from searchkit.corpus.labelled import RerankingSet
 from searchkit.encode import blocks
 from searchkit.encode.embedder import Role, TextEncoder, Vectors
@@ -21,7 +22,7 @@ from searchkit.evaluate import measures, searched, trainings
 from searchkit.evaluate.results import ExplorerSet, Results, SetFacts, SystemFacts
 from searchkit.evaluate.runs import Run, fuse, save_runs, word
 from searchkit.evaluate.sets import OpenSet, item_of, judgements_of, open_all, size, task_of
-from searchkit.evaluate.suite import LEXICAL, TASKS, TUNED, Suite
+from searchkit.evaluate.suite import LEXICAL, TASKS, TUNED, Reranking, Suite
 from searchkit.evaluate.tasks import reranking, retrieval
 from searchkit.evaluate.tasks._encoding import Encode
 from searchkit.evaluate.tasks.retrieval import IndexLoss, Ranked
@@ -29,9 +30,10 @@ from searchkit.index.documents import DocumentStore
 from searchkit.index.live.generation import Generation
 from searchkit.index.store import Store
 from searchkit.index.text.bm25 import Parameters
-from searchkit.records import Judgement
+from searchkit.records import Hit, Judgement
 from searchkit.search.build import Plan
 from searchkit.search.live.documents import Wholes
+from searchkit.search.reranking import Reranker, open_reranker, rerank
 from searchkit.search.watcher import Watcher
 
 Scores = dict[str, dict[str, dict[str, float]]]  # system, measure, item
@@ -101,16 +103,20 @@ class _Runner:
         self._systems: dict[str, SystemFacts] = {}
         self._opened: list[TextEncoder] | None = None
         self._designs = trainings.of(suite.variants)
+        self._rerankers: dict[str, Reranker] = {}
         self._kinds: dict[str, tuple[str, bool | None]] = {
             **dict.fromkeys(suite.lexical, ("bm25", None)),
             **{one.name: ("variant", one.name in self._designs) for one in suite.variants},
             **dict.fromkeys(suite.references, ("reference", True)),
             **dict.fromkeys(suite.hybrids, ("hybrid", None)),
+            **dict.fromkeys(suite.rerankings, ("reranked", None)),
             **dict.fromkeys(suite.runs, ("run", None)),
         }
 
     def run(self, command: str, keep: Callable[[str, Mapping[str, Run]], None] | None) -> Outcome:
         sets = open_all(self._suite)
+        for given in self._suite.rerankings.values():  # for what it raises, before any work
+            self._reranker(given.reranker)
         found: dict[str, _Measured] = {}
         for one in sets:
             self._watcher.enter(f"{one.name}: {task_of(one.data)}, {size(one.data)}")
@@ -119,6 +125,9 @@ class _Runner:
                 keep(one.name, measured.runs)
                 measured.runs = {}
             for note in (*one.data.notes, *measured.notes):
+                self._watcher.say(note)
+        for reranker in self._rerankers.values():
+            if note := reranker.note():
                 self._watcher.say(note)
         return self._outcome(command, sets, found)
 
@@ -143,7 +152,14 @@ class _Runner:
                 continue
             tuned = self._suite.lexical.get(system) == TUNED
             self._know(system, _told_by_set(facts, one.name, tuned))
-        runs = self._complete(one, ranked.runs, self._suite.depth)
+        queries = {query.query_id: query.text for query in collection.queries}
+        runs = self._complete(
+            one,
+            ranked.runs,
+            self._suite.depth,
+            queries,
+            lambda hit: joined(documents.by_id(hit.doc_id)),
+        )
         scores = {
             system: measures.score(run, collection.judgements, one.measures)
             for system, run in runs.items()
@@ -153,7 +169,6 @@ class _Runner:
             document = documents.by_id(doc_id)
             return document.title, document.text[:_SNIPPET]
 
-        queries = {query.query_id: query.text for query in collection.queries}
         judgements = collection.judgements
         return _Measured(
             len({judgement.query_id for judgement in judgements}),
@@ -219,13 +234,14 @@ class _Runner:
                 self._know(system, asdict(parameters))
         for system, encode in self._encodings(one.name):
             runs[system] = reranking.rank(data, encode)
+        texts = {one.doc_id: one.text for part in data.lists for one in part.candidates}
+        queries = {one.query_id: one.query for one in data.lists}
         # What a ranking lacks is put last for measuring alone: fused, its place would count.
-        runs = self._complete(one, runs, max(len(part.candidates) for part in data.lists))
+        longest = max(len(part.candidates) for part in data.lists)
+        runs = self._complete(one, runs, longest, queries, lambda hit: texts[hit.doc_id])
         scores = {
             system: reranking.score_run(data, run, one.measures) for system, run in runs.items()
         }
-        texts = {one.doc_id: one.text for part in data.lists for one in part.candidates}
-        queries = {one.query_id: one.query for one in data.lists}
         explorer = _explorer(
             runs,
             queries,
@@ -235,8 +251,15 @@ class _Runner:
         )
         return _Measured(len(data.lists), scores, runs, explorer=explorer)
 
-    def _complete(self, one: OpenSet, runs: Mapping[str, Run], depth: int) -> dict[str, Run]:
-        """Runs of this set with those from files and the hybrids, in the suite's order."""
+    def _complete(
+        self,
+        one: OpenSet,
+        runs: Mapping[str, Run],
+        depth: int,
+        queries: Mapping[str, str],
+        text_of: Callable[[Hit], str],
+    ) -> dict[str, Run]:
+        """Runs of this set with those from files, fused and reranked, in the suite's order."""
         suite = self._suite
         there = {**runs, **one.runs}
         for system in one.runs:
@@ -245,7 +268,46 @@ class _Runner:
             if system in one.systems:
                 there[system] = fuse([there[part] for part in parts], depth)
                 self._know(system, {"of": list(parts), "fusion": "rrf"})
+        for system, given in suite.rerankings.items():
+            if system in one.systems:
+                self._watcher.begin(f"reranking {one.name}: {system}", len(there[given.of]))
+                reranker = self._reranker(given.reranker)
+                before = reranker.truncated
+                there[system] = self._reranked(given, there[given.of], queries, text_of)
+                facts = {
+                    **asdict(given),
+                    "fingerprint": reranker.fingerprint,
+                    "truncated": reranker.truncated - before,
+                }
+                self._know(system, _told_by_set(facts, one.name))
         return {system: there[system] for system in one.systems}
+
+    def _reranked(
+        self,
+        given: Reranking,
+        run: Run,
+        queries: Mapping[str, str],
+        text_of: Callable[[Hit], str],
+    ) -> dict[str, list[Hit]]:
+        """A run with its first documents read again; those scores are remembered, too."""
+        reranker = self._reranker(given.reranker)
+        start = time.perf_counter()
+        found: dict[str, list[Hit]] = {}
+        for number, (query_id, hits) in enumerate(run.items(), start=1):
+            found[query_id] = list(hits)
+            if query_id in queries:  # a run from elsewhere may answer others, too
+                placed = rerank(reranker, queries[query_id], hits, text_of, depth=given.depth)
+                found[query_id] = [place.item for place in placed]
+            seconds = time.perf_counter() - start
+            self._watcher.advance(blocks.Progress(number, len(run), 0, 0, seconds, 0))
+        return found
+
+    def _reranker(self, name: str) -> Reranker:
+        if name not in self._rerankers:
+            self._rerankers[name] = open_reranker(
+                name, device=self._suite.device, memories=self._memories
+            )
+        return self._rerankers[name]
 
     def _tuned(self, one: OpenSet) -> Parameters | None:
         if TUNED not in self._suite.lexical.values():

@@ -263,6 +263,7 @@ def _checked(suite: Suite, row: SetRow, data: EvaluationSet, name: str) -> OpenS
         there |= {key for key, parameters in suite.lexical.items() if parameters != TUNED or dev}
         there |= runs.keys()
         there |= {hybrid for hybrid, parts in suite.hybrids.items() if there.issuperset(parts)}
+        there |= {name for name, one in suite.rerankings.items() if one.of in there}
     if not there:
         needed = "a run of it, or BM25 that is not tuned, or a dev split to tune on"
         if not isinstance(data, Collection | RerankingSet):

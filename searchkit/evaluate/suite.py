@@ -36,6 +36,11 @@ embedder = "st:path/to/model" # ${NAMES} of the environment are put in
 hybrid = ["bm25", "minilm"]
 
 [[system]]
+rerank = "query_likelihood"   # reads the first documents of another system's rankings again
+of = "hybrid(minilm)"
+depth = 20
+
+[[system]]
 name = "elsewhere"
 run = { scifact = "runs/elsewhere.trec" }
 """
@@ -53,6 +58,7 @@ from searchkit.errors import BadInput, UnknownName
 from searchkit.evaluate.significance import RESAMPLES
 from searchkit.evaluate.toml_file import TomlFile
 from searchkit.index.text.bm25 import Parameters
+from searchkit.search import reranking
 
 TASKS = "searchkit.evaluate.tasks"
 VECTOR_INDEXES = "searchkit.index.vector"
@@ -64,7 +70,7 @@ HUB = "hub:"
 _NAMED_PARAMETERS = {"default": Parameters(), "anserini": Parameters(k1=0.9, b=0.4)}
 _LEAST = {"depth": 1, "resamples": 100, "seed": 0}
 _LEAST_CUT = 8  # of fewer tokens, hardly a text says what it is about
-_KINDS = ("bm25", "variant", "embedder", "hybrid", "run")
+_KINDS = ("bm25", "variant", "embedder", "hybrid", "rerank", "run")
 _TABLES = ("set", "system")
 
 
@@ -74,6 +80,23 @@ class Length:
 
     tokens: int
     base: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """The rankings of a system, whose first `depth` documents a reranker reads again.
+
+    `reranker` is a name as `search.reranking.open_reranker` reads it.
+    """
+
+    reranker: str
+    of: str
+    depth: int = reranking.DEPTH
+
+    @property
+    def name(self) -> str:
+        """What tables call it unless somebody says otherwise."""
+        return f"{reranking.label(self.reranker)}({self.of})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +153,7 @@ class Suite:
         variants: rows to encode with.
         references: sentence-transformers folders by name.
         hybrids: by name, the systems whose rankings are fused.
+        rerankings: by name, rankings of the systems above or of runs, read again.
         runs: by name, a TREC run for each set that there is one of.
         order: all names.
         baseline: what tables compare with; empty for bm25 or, where there is none, the first.
@@ -148,6 +172,7 @@ class Suite:
     variants: tuple[Variant, ...] = ()
     references: Mapping[str, Path] = field(default_factory=dict)
     hybrids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rerankings: Mapping[str, Reranking] = field(default_factory=dict)
     runs: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     order: tuple[str, ...] = ()
     baseline: str = ""
@@ -168,6 +193,7 @@ class Suite:
             "variant": list(dict.fromkeys(variant.name for variant in self.variants)),
             "embedder": [*self.references],
             "hybrid": [*self.hybrids],
+            "rerank": [*self.rerankings],
             "run": [*self.runs],
         }
         names = [name for kind in named.values() for name in kind]
@@ -178,7 +204,8 @@ class Suite:
         if not self.order:
             object.__setattr__(self, "order", tuple(names))
         for hybrid, parts in self.hybrids.items():
-            ranking = [name for name in names if name not in self.hybrids]
+            made = self.hybrids.keys() | self.rerankings.keys()
+            ranking = [name for name in names if name not in made]
             if unknown := [part for part in parts if part not in ranking]:
                 raise UnknownName(
                     f"no hybrid of {unknown[0]!r}: it is none of the systems "
@@ -186,6 +213,12 @@ class Suite:
                 )
             if len(set(parts)) < 2:
                 raise BadInput(f"{hybrid} fuses {list(parts)}; a hybrid is of two systems or more")
+        for one in self.rerankings.values():
+            _known("reranker", one.reranker.partition(":")[0], catalog.names(reranking.RERANKERS))
+            ranking = [name for name in names if name not in self.rerankings]
+            _known("system to be reranked", one.of, ranking)
+            if one.depth < 1:
+                raise BadInput(f"{one.name}: depth is {one.depth}; it must be at least 1")
         if not self.baseline:
             default = LEXICAL if LEXICAL in names else self.order[0]
             object.__setattr__(self, "baseline", default)
@@ -322,7 +355,8 @@ class _Reader(TomlFile):
 
     def _systems(self, rows: list[Any], shared: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {
-            "lexical": {}, "variants": [], "references": {}, "hybrids": {}, "runs": {}, "order": [],
+            "lexical": {}, "variants": [], "references": {}, "hybrids": {}, "rerankings": {},
+            "runs": {}, "order": [],
         }  # fmt: skip
         self._check_fields(shared)
         for row in rows:
@@ -390,6 +424,21 @@ class _Reader(TomlFile):
         parts = tuple(self.strings("hybrid", row, empty=True))  # `Suite` says how many it takes
         name: str = row.get("name", hybrid_name(parts))
         found["hybrids"][name] = parts
+        return name
+
+    def _rerank(self, row: dict[str, Any], shared: Any, found: dict[str, Any]) -> str:
+        self.check("a reranking", row, {"name": str, "rerank": str, "of": str, "depth": int})
+        if "of" not in row:
+            raise self.wrong(
+                f'the reranking {row["rerank"]} is of no system; write of = "..." beside it'
+            )
+        kind, colon, rest = row["rerank"].partition(":")
+        there = self.path.parent / Path(self.expanded(rest)).expanduser()
+        # A folder beside this file, or the name of a base model.
+        reranker = f"{kind}{colon}{there if rest and there.is_dir() else rest}"
+        made = Reranking(reranker, row["of"], row.get("depth", reranking.DEPTH))
+        name: str = row.get("name", made.name)
+        found["rerankings"][name] = made
         return name
 
     def _run(self, row: dict[str, Any], shared: Any, found: dict[str, Any]) -> str:

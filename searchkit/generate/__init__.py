@@ -1,1 +1,1 @@
-"""Language models that write text, or tell how likely one is."""
+"""Language models that answer: conversations to text, and how likely a text is."""

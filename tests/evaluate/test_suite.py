@@ -383,7 +383,10 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("rows", "said"),
         [
-            (["name = 'a'"], "a system is one of bm25, variant, embedder, hybrid and run; found {"),
+            (
+                ["name = 'a'"],
+                "a system is one of bm25, variant, embedder, hybrid, rerank and run; found {",
+            ),
             (["bm25 = 'default'\nvariant = 'mean-causal'"], "a system is one of bm25, variant, "),
             (
                 ["bm25 = 'lucene'"],
