@@ -17,7 +17,9 @@ from searchkit.errors import SearchkitError
 _COMMANDS = {
     "index": ("index", "run"),
     "search": ("search", "run"),
+    "ask": ("ask", "run"),
     "eval": ("evaluate", "run"),
+    "eval-answers": ("eval_answers", "run"),
     "report": ("report", "run"),
     "explain-layers": ("explain_layers", "run"),
     "mine": ("mine", "run"),
@@ -28,10 +30,12 @@ _COMMANDS = {
     "repair": ("upkeep", "repair"),
     "compact": ("upkeep", "compact"),
     "view": ("view", "run"),
+    "serve": ("serve", "run"),
+    "mcp": ("mcp", "run"),
 }
 _ALL = (*_COMMANDS, "models", "variants", "study")  # the last three are groups of commands
 # Commands whose work is kept as it is done, and is not done again when they are run once more.
-_GO_ON = frozenset({"index", "eval", "train", "study", "watch"})
+_GO_ON = frozenset({"index", "eval", "eval-answers", "train", "study", "watch"})
 
 
 class _Commands(TyperGroup):

@@ -98,7 +98,15 @@ class DocumentStore:
         Raises:
             UnknownName: no document has it.
         """
+        return self.document(self.row(doc_id))
+
+    def row(self, doc_id: str) -> int:
+        """The row of an id.
+
+        Raises:
+            UnknownName: no document has it.
+        """
         row = self._ids.find(doc_id)
         if row is None:
             raise UnknownName(f"none of the {len(self)} documents has the id {doc_id!r}")
-        return self.document(row)
+        return row

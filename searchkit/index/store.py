@@ -133,6 +133,17 @@ class Store:
         """Where the encoder keeps blocks between two tries; commits leave it alone."""
         return self.path / _STAGING
 
+    @property
+    def generation(self) -> str:
+        """What tells this state of the index from any other, 16 hexadecimal digits."""
+        text = json.dumps(self._manifest, sort_keys=True)
+        return blake3(text.encode()).hexdigest(length=8)
+
+    @property
+    def modified(self) -> float:
+        """When the newest state was committed, in POSIX seconds."""
+        return (self.path / _MANIFEST).stat().st_mtime
+
     def is_newest(self) -> bool:
         """Whether nothing was committed since this store was opened, or committed itself."""
         return _read(self.path) == self._manifest

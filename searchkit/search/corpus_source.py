@@ -9,12 +9,14 @@ from typing import Any
 from searchkit import catalog
 from searchkit.errors import BadInput
 from searchkit.index.live.query import NONE, Filters
+from searchkit.index.store import Store
 from searchkit.records import Hit
 from searchkit.search import contents
 from searchkit.search.asked import refuse_unreadable
+from searchkit.search.encoders import EncodeQuery
 from searchkit.search.modes import FUSIONS, Mode
-from searchkit.search.retrieve import FUSED_DEPTH, Lexical, Retriever, open_retriever
-from searchkit.search.source import About, Filter, Result, Span, System
+from searchkit.search.retrieve import FUSED_DEPTH, Lexical, Retriever, choose
+from searchkit.search.source import About, Filter, Result, Source, Span, System, open_source
 
 FUSION = "rrf"
 WORDS = "bm25"  # what the list of what words find is called
@@ -26,33 +28,56 @@ _REMEMBERED = 100  # documents whose terms are known: those of the last lists, a
 class CorpusSource:
     """A result is a whole document; see `source.of_retriever` for the arguments."""
 
-    def __init__(self, retriever: Retriever, device: str | None) -> None:
-        self._given, self._device = retriever, device
+    def __init__(
+        self, retriever: Retriever, device: str | None, encode: EncodeQuery | None = None
+    ) -> None:
+        self._given, self._device, self._encode = retriever, device, encode
         # Not through a retriever, which in Python 3.11 waits while another one loads its model.
         self._lexical = Lexical(retriever.store, retriever.documents.ids)
         self._dense: dict[str, Retriever] = {}
         self._lock = threading.Lock()
         self._facts = contents.encoders(retriever.store)
         self.name = retriever.store.path.resolve().name
+        self.generation = retriever.store.generation
         self.documents = len(retriever.documents)
         self.encoders: Sequence[str] = tuple(self._facts)
         self.default = System(retriever.mode, retriever.variant)
         self.depth = FUSED_DEPTH
         self.syntax = ""
         self.whole = True
+        self._choose = lru_cache(_REMEMBERED)(self._chosen)
         self._glance = lru_cache(_REMEMBERED)(self._analyse)
         self.notes: deque[str] = deque()
+
+    @property
+    def store(self) -> Store:
+        """The parts of the index."""
+        return self._given.store
 
     def refresh(self) -> bool:
         """A corpus that is built again is another index."""
         return False
 
+    def renewed(self) -> "Source | None":
+        """Another source, of what was built since."""
+        store = self._given.store
+        if store.is_newest():
+            return None
+        return open_source(store.path, self._device, self._encode)
+
+    def hold(self) -> None:
+        """Open the vectors; all else is open."""
+        for variant in self.encoders:
+            self._retriever(variant).open()
+
     def choose(self, mode: Mode | None = None, variant: str | None = None) -> System:
         """What `open_retriever` takes where a mode or an encoder is left open."""
         if mode is None and variant is None:
             return self.default
-        chosen = open_retriever(self._given.store.path, mode, variant=variant)
-        return System(chosen.mode, chosen.variant)
+        return self._choose(mode, variant)
+
+    def _chosen(self, mode: Mode | None, variant: str | None) -> System:
+        return System(*choose(self._given.store, mode, variant))
 
     def find(
         self,
@@ -64,8 +89,9 @@ class CorpusSource:
         filters: Filters = NONE,
         literal: bool = False,
         per_document: bool = True,
+        typing: bool = False,
     ) -> list[Result]:
-        """The k best documents; see `source.Source`."""
+        """The k best documents; see `source.Source`. What is being typed is words as they are."""
         if filters != NONE or not per_document:
             raise BadInput(
                 f"{self.name} is the index of a collection: its documents are whole, without a "
@@ -73,6 +99,8 @@ class CorpusSource:
             )
         if k < 1:
             raise BadInput(f"k is {k}; ask for at least 1 document")
+        if typing and not query.strip():
+            return []
         refuse_unreadable(query)
         system = self.choose(mode, variant)
         depth = max(k, FUSED_DEPTH) if system.mode == "hybrid" else k
@@ -87,6 +115,13 @@ class CorpusSource:
         """The ids of all documents."""
         return self._given.documents.ids
 
+    def page(self, after: str | None, limit: int) -> list[About]:
+        """Some documents in the order of their rows."""
+        documents = self._given.documents
+        first = 0 if after is None else documents.row(after) + 1
+        rows = range(first, min(first + limit, len(documents)))
+        return [About(doc_id=one.doc_id, title=one.title) for one in map(documents.document, rows)]
+
     def about(self, doc_id: str) -> About:
         """The title: more is not known of it."""
         return About(doc_id=doc_id, title=self._given.document(doc_id).title)
@@ -97,12 +132,19 @@ class CorpusSource:
 
     def dense(self, query: str, variant: str, k: int) -> list[Hit]:
         """The k best by one encoder's vectors."""
+        return self._retriever(variant).search([_whole(query)], k)[0]
+
+    def _retriever(self, variant: str) -> Retriever:
         with self._lock:
             if variant not in self._dense:
                 self._dense[variant] = Retriever(
-                    self._given.store, "dense", variant=variant, device=self._device
+                    self._given.store,
+                    "dense",
+                    variant=variant,
+                    device=self._device,
+                    encode=self._encode,
                 )
-        return self._dense[variant].search([_whole(query)], k)[0]
+            return self._dense[variant]
 
     def results(self, query: str, rankings: Mapping[str, Any], k: int) -> list[Result]:
         """The k best of one ranking, or of several fused as `searchkit search` fuses them."""
@@ -137,6 +179,10 @@ class CorpusSource:
     def complaint(self, query: str) -> str:
         """Nothing: whatever is typed is words."""
         return ""
+
+    def state(self) -> Mapping[str, Any]:
+        """Nothing."""
+        return {}
 
     def filters(self) -> list[Filter]:
         """None."""

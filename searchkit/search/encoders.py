@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from searchkit.index.vector import Vectors
 
 
+EncodeQuery = Callable[[Store, str, str], "Vectors"]
+"""An index, the name of one of its encoders and a text to its vector, (D,) float32.
+
+It is given by whoever keeps the models, as a server does that encodes the queries of many at once.
+"""
+
+
 def is_trained(facts: Mapping[str, Any]) -> bool:
     """Whether whoever made the vectors that an index tells these facts of was trained to."""
     return facts["kind"] == "reference" or bool(facts["variant"]["weights"])

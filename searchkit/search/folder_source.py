@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchkit.errors import BadInput
+from searchkit.index.live.catalogue import DocumentRecord
 from searchkit.index.live.query import NONE, Filters, parse, plain
 from searchkit.index.store import Store
 from searchkit.search.asked import refuse_unreadable
@@ -39,8 +40,15 @@ class FolderSource:
 
     def _count(self) -> None:
         generation = self._searcher.generation
+        self.generation = generation.store.generation
+        self._modified = generation.store.modified
         self.documents = generation.catalogue.number_of_documents()
         self.encoders: Sequence[str] = tuple(generation.encoders())
+
+    @property
+    def store(self) -> Store:
+        """The parts of the generation that is open."""
+        return self._searcher.store
 
     def refresh(self) -> bool:
         """Go over to the newest generation."""
@@ -48,6 +56,16 @@ class FolderSource:
             return False
         self._count()
         return True
+
+    def renewed(self) -> "FolderSource | None":
+        """Another source, of the newest generation."""
+        searcher = self._searcher.renewed()
+        return None if searcher is None else FolderSource(searcher, self.notes)
+
+    def hold(self) -> None:
+        """Open all parts of the generation."""
+        self._searcher.hold()
+        self._count()
 
     def choose(self, mode: Mode | None = None, variant: str | None = None) -> System:
         """What the searcher takes where a mode or an encoder is left open."""
@@ -63,13 +81,18 @@ class FolderSource:
         filters: Filters = NONE,
         literal: bool = False,
         per_document: bool = True,
+        typing: bool = False,
     ) -> list[Result]:
         """The k best passages; see `source.Source`."""
         if mode is None and variant is None:
             mode, variant = self.default.mode, self.default.variant
-        refuse_unreadable(query)
+        if not typing:
+            refuse_unreadable(query)
+        asked = plain(query) if literal else parse(query, lenient=typing)
+        if typing and not asked.text:
+            mode, variant = "bm25", None  # there is nothing to encode yet
         found = self._searcher.search(
-            plain(query) if literal else query,
+            asked,
             k,
             mode=mode,
             variant=variant,
@@ -82,17 +105,14 @@ class FolderSource:
         """The ids of all documents."""
         return list(self._searcher.generation.catalogue.documents())
 
+    def page(self, after: str | None, limit: int) -> list[About]:
+        """Some documents in the order of their ids."""
+        catalogue = self._searcher.generation.catalogue
+        return [_about(record) for record in catalogue.documents_after(after or "", limit)]
+
     def about(self, doc_id: str) -> About:
         """What the catalogue says of it."""
-        record = self._searcher.document(doc_id)
-        return About(
-            doc_id=doc_id,
-            title=record.title,
-            path=record.path,
-            format=record.format,
-            language=record.language,
-            modified=record.modified,
-        )
+        return _about(self._searcher.document(doc_id))
 
     def words(self, query: str, k: int) -> Ranking:
         """The k best by BM25; the last word may be the beginning of one."""
@@ -133,6 +153,17 @@ class FolderSource:
             return str(error)
         return ""
 
+    def state(self) -> Mapping[str, Any]:
+        """What became of the files, and how far the encoders have come."""
+        generation = self._searcher.generation
+        encoders = generation.encoders().items()
+        return {
+            "files": generation.catalogue.counts(),
+            "passages": generation.catalogue.number_of_chunks(),
+            "encoded": {name: [coverage.rows, coverage.of] for name, coverage in encoders},
+            "modified": self._modified,
+        }
+
     def filters(self) -> list[Filter]:
         """The formats and languages there are, with how many documents each; then dates."""
         counted = [
@@ -145,6 +176,17 @@ class FolderSource:
         """The beginning of the encoder's fingerprint."""
         facts = self._searcher.generation.encoders()[variant].facts
         return str(facts["fingerprint"])[:12]
+
+
+def _about(record: DocumentRecord) -> About:
+    return About(
+        doc_id=record.doc_id,
+        title=record.title,
+        path=record.path,
+        format=record.format,
+        language=record.language,
+        modified=record.modified,
+    )
 
 
 def _result(passage: Passage) -> Result:

@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from searchkit import catalog
 from searchkit.errors import BadInput, UnknownName
 from searchkit.index import ranking
@@ -16,7 +18,7 @@ from searchkit.records import Document, Hit
 from searchkit.search import contents
 from searchkit.search.asked import refuse_unreadable
 from searchkit.search.default import default_of
-from searchkit.search.encoders import is_trained, open_encoders, query_encoder
+from searchkit.search.encoders import EncodeQuery, is_trained, open_encoders, query_encoder
 from searchkit.search.modes import FUSIONS, Mode
 
 FUSED_DEPTH = 1000  # how much of each ranking a fusion sees, at least
@@ -90,6 +92,7 @@ class Retriever:
         vector_index: a choice of index/vector that was built; exact search by default.
         device: where to compute; the best there is by default.
         say: told in a line what the user should know of a search.
+        encode: encodes the queries; by default a model that is loaded for it.
 
     Raises:
         UnknownName: no such variant in the index.
@@ -105,15 +108,12 @@ class Retriever:
         vector_index: str = contents.EXACT,
         device: str | None = None,
         say: Callable[[str], None] = lambda line: None,
+        encode: EncodeQuery | None = None,
     ) -> None:
-        if mode == "bm25" and (variant or vector_index != contents.EXACT):
-            raise BadInput(
-                f"--mode bm25 searches no vectors, so {variant or vector_index} has no part in it; "
-                "leave it out, or choose --mode dense or hybrid"
-            )
         self.store, self.mode = store, mode
-        self.variant = None if mode == "bm25" else _choose_encoder(store, variant)
+        self.variant = _encoder_for(store, mode, variant, vector_index)
         self._vector_index, self._device, self._say = vector_index, device, say
+        self._encode = encode
         self.documents = DocumentStore.open(store.part("documents"))
 
     def search(self, queries: Sequence[str], k: int = 10) -> list[list[Hit]]:
@@ -127,6 +127,10 @@ class Retriever:
         for number, query in enumerate(queries, start=1):
             refuse_unreadable(query, f"query {number}")
         return self._ranker.search(queries, k)
+
+    def open(self) -> None:
+        """Open what a search reads, which the first one does else."""
+        assert self._ranker is not None
 
     def analyse(self, text: str) -> list[tuple[str, int, int]]:
         """A text as BM25 reads it: terms, and where in the text each stands."""
@@ -146,7 +150,14 @@ class Retriever:
         return Hybrid(rankers) if len(rankers) > 1 else rankers[0]
 
     def _dense(self) -> Dense:
-        name = str(self.variant)
+        name, given = str(self.variant), self._encode
+        if given is not None:
+            index = contents.open_vector_index(self.store, name, self._vector_index)
+
+            def encode(queries: Sequence[str]) -> Vectors:
+                return np.stack([given(self.store, name, query) for query in queries])
+
+            return Dense(index, encode, self.documents.ids)
         encoder = next(open_encoders(self.store, [name], device=self._device))
         index = contents.open_vector_index(self.store, name, self._vector_index)
         return Dense(index, query_encoder(encoder, name, self._say), self.documents.ids)
@@ -178,6 +189,27 @@ def open_retriever(
         CorruptFile: a file that is needed is not what was written.
     """
     store = Store.open(path)
+    mode, variant = _defaults(store, mode, variant, vector_index)
+    return Retriever(
+        store, mode, variant=variant, vector_index=vector_index, device=device, say=say
+    )
+
+
+def choose(store: Store, mode: Mode | None, variant: str | None) -> tuple[Mode, str | None]:
+    """How `open_retriever` searches a store that is open: the mode, and the encoder if any.
+
+    Raises:
+        UnknownName: no such variant in the index.
+        BadInput: it holds several and none is named, or "bm25" is to search one's vectors.
+    """
+    mode, variant = _defaults(store, mode, variant, contents.EXACT)
+    return mode, _encoder_for(store, mode, variant, contents.EXACT)
+
+
+def _defaults(
+    store: Store, mode: Mode | None, variant: str | None, vector_index: str
+) -> tuple[Mode, str | None]:
+    """See `open_retriever`."""
     chosen = default_of(store)
     if chosen and variant is None and mode != "bm25":
         # Another mode of dense search is meant for the same vectors.
@@ -189,9 +221,17 @@ def open_retriever(
         trained = any(is_trained(facts) for name, facts in there if variant in (None, name))
         named = variant or vector_index != contents.EXACT
         mode = "hybrid" if trained else "dense" if named else "bm25"
-    return Retriever(
-        store, mode, variant=variant, vector_index=vector_index, device=device, say=say
-    )
+    return mode, variant
+
+
+def _encoder_for(store: Store, mode: Mode, variant: str | None, vector_index: str) -> str | None:
+    """Whose vectors are searched; None for BM25."""
+    if mode == "bm25" and (variant or vector_index != contents.EXACT):
+        raise BadInput(
+            f"--mode bm25 searches no vectors, so {variant or vector_index} has no part in it; "
+            "leave it out, or choose --mode dense or hybrid"
+        )
+    return None if mode == "bm25" else _choose_encoder(store, variant)
 
 
 def _choose_encoder(store: Store, name: str | None) -> str:

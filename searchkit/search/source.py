@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from searchkit.errors import BadInput
 from searchkit.index.live.query import NONE, Filters
 
 if TYPE_CHECKING:
+    from searchkit.index.store import Store
+    from searchkit.search.encoders import EncodeQuery
     from searchkit.search.live.retrieve import Searcher
     from searchkit.search.modes import Mode
     from searchkit.search.retrieve import Retriever
@@ -127,6 +130,7 @@ class Source(Protocol):
         depth: how much of each ranking a fusion sees.
         syntax: what its queries understand beyond words, for a person; may be empty.
         whole: whether a result is a whole document, and not one of its passages.
+        generation: what tells what is searched from what was committed before or after it.
         notes: what a person should know of a search, one line each, to be taken away when told.
     """
 
@@ -137,10 +141,28 @@ class Source(Protocol):
     depth: int
     syntax: str
     whole: bool
+    generation: str
     notes: "deque[str]"
+
+    @property
+    def store(self) -> "Store":
+        """The parts of the index, as they are searched."""
 
     def refresh(self) -> bool:
         """Take up what was committed since; True if anything was."""
+
+    def renewed(self) -> "Source | None":
+        """Another source of the same index as it is now; None if nothing was committed since.
+
+        This one stays as it is, for those who are at it.
+        """
+
+    def hold(self) -> None:
+        """Open all that a search may read: what is committed later takes nothing of it away.
+
+        Raises:
+            CorruptFile: a file is not what was written.
+        """
 
     def choose(self, mode: "Mode | None" = None, variant: str | None = None) -> System:
         """How a search is done that leaves the mode or the encoder open.
@@ -160,8 +182,9 @@ class Source(Protocol):
         filters: Filters = NONE,
         literal: bool = False,
         per_document: bool = True,
+        typing: bool = False,
     ) -> list[Result]:
-        """The k best results of a query that is whole, fewer where there are fewer.
+        """The k best results of a query, fewer where there are fewer.
 
         Args:
             query: in the index's syntax.
@@ -171,6 +194,8 @@ class Source(Protocol):
             filters: hold besides those in the query.
             literal: the query is words, and none of them an operator.
             per_document: the best passage of each document, or all of them.
+            typing: the query is still being typed: it may be empty, its last word may be the
+                beginning of one, and what cannot be read yet is left out.
 
         Raises:
             BadInput: k is below 1, the query is empty or cannot be read, or the index has whole
@@ -179,6 +204,13 @@ class Source(Protocol):
 
     def doc_ids(self) -> Sequence[str]:
         """The ids of all documents, in the order of the index."""
+
+    def page(self, after: str | None, limit: int) -> list[About]:
+        """Some documents in an order of the index: the first ones, or those after a document.
+
+        Raises:
+            UnknownName: where `after` is; an index that orders ids knows where one would be.
+        """
 
     def about(self, doc_id: str) -> About:
         """What is known of a document.
@@ -214,10 +246,21 @@ class Source(Protocol):
         """The words of a text that a query asks for, in order."""
 
     def need(self, query: str) -> str:
-        """What a query asks for, without its filters: that is what a judgement is about."""
+        """What a query asks for, without its filters: that is what a judgement is about.
+
+        It is what an encoder is given, too.
+        """
 
     def complaint(self, query: str) -> str:
         """What of a query, now that it is typed, could not be read; empty if nothing."""
+
+    def state(self) -> Mapping[str, Any]:
+        """What can be told of an index of folders beyond this, JSON; nothing of another.
+
+        `files` counts the files by what became of them, `passages` the passages, `encoded` those
+        that each encoder has encoded and all there are, and `modified` is when the index was last
+        brought into step, in POSIX seconds.
+        """
 
     def filters(self) -> list[Filter]:
         """Filters that would leave something, the most useful first."""
@@ -226,16 +269,19 @@ class Source(Protocol):
         """What tells an encoder from an earlier one of the same name."""
 
 
-def of_retriever(retriever: "Retriever", device: str | None = None) -> Source:
+def of_retriever(
+    retriever: "Retriever", device: str | None = None, encode: "EncodeQuery | None" = None
+) -> Source:
     """An index of a corpus, in which a result is a whole document and no document has a file.
 
     Args:
         retriever: it is open; how it searches is the default.
         device: where queries are encoded; the best there is by default.
+        encode: encodes them; by default a model that is loaded for it.
     """
     from searchkit.search.corpus_source import CorpusSource
 
-    return CorpusSource(retriever, device)
+    return CorpusSource(retriever, device, encode)
 
 
 def of_searcher(searcher: "Searcher", notes: "deque[str] | None" = None) -> Source:
@@ -250,8 +296,15 @@ def of_searcher(searcher: "Searcher", notes: "deque[str] | None" = None) -> Sour
     return FolderSource(searcher, deque() if notes is None else notes)
 
 
-def open_source(path: Path, device: str | None = None) -> Source:
+def open_source(
+    path: Path, device: str | None = None, encode: "EncodeQuery | None" = None
+) -> Source:
     """An index, of a corpus or of folders.
+
+    Args:
+        path: its directory.
+        device: where queries are encoded; the best there is by default.
+        encode: encodes them; by default a model that is loaded for it.
 
     Raises:
         UnknownName: there is no such index.
@@ -264,7 +317,11 @@ def open_source(path: Path, device: str | None = None) -> Source:
     if Store.open(path).corpus.get("kind") == "folder":
         from searchkit.search.live.retrieve import open_searcher
 
-        return of_searcher(open_searcher(path, device, notes.append), notes)
+        return of_searcher(open_searcher(path, device, notes.append, encode), notes)
     from searchkit.search.retrieve import open_retriever
 
-    return of_retriever(open_retriever(path, device=device, say=notes.append), device)
+    try:
+        retriever = open_retriever(path, device=device, say=notes.append)
+    except BadInput:  # several encoders, and none of them is the default
+        retriever = open_retriever(path, "bm25", device=device, say=notes.append)
+    return of_retriever(retriever, device, encode)

@@ -336,6 +336,11 @@ class Catalogue:
         found = {row[0]: DocumentRecord(*row) for row in self._among(_DOCUMENT, "doc_id", wanted)}
         return {doc_id: _named(found, doc_id, "document") for doc_id in wanted}
 
+    def documents_after(self, doc_id: str, limit: int) -> list[DocumentRecord]:
+        """The first documents whose ids come after one, which need not be there, in their order."""
+        query = f"{_DOCUMENT} WHERE doc_id > ? ORDER BY doc_id LIMIT ?"
+        return [DocumentRecord(*row) for row in self._connection.execute(query, [doc_id, limit])]
+
     def filter_values(self) -> list[tuple[str, str, int]]:
         """What filters can ask for, and of how many documents it holds, the most first.
 

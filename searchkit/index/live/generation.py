@@ -157,6 +157,22 @@ class Generation:
 
         return self._keep(WORDS, WordIndex.open)
 
+    def hold(self) -> None:
+        """Open every part now: what writers do later takes nothing away from this generation.
+
+        Raises:
+            Rebuilt: a part was replaced already.
+            CorruptFile: a file is damaged.
+        """
+        assert self.words is not None
+        encoders = self.encoders()
+        for number in self.segments:
+            self.segment(number)
+            for name in encoders:
+                self.vectors(name, number)
+                for kind in self.kinds(name):
+                    self.vector_index(kind, name, number)
+
     def is_newest(self) -> bool:
         """Whether nothing was committed since."""
         return self.store.is_newest()

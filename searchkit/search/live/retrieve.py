@@ -19,7 +19,7 @@ from searchkit.index.live.query import NONE, Filters, Query, parse
 from searchkit.index.store import Rebuilt, Store
 from searchkit.search.asked import refuse_unreadable
 from searchkit.search.default import default_of
-from searchkit.search.encoders import is_trained, open_encoders, query_encoder
+from searchkit.search.encoders import EncodeQuery, is_trained, open_encoders, query_encoder
 from searchkit.search.live.documents import text_of
 from searchkit.search.live.lists import EXACT, WORDS, Lists, Ranking, merged, shown
 from searchkit.search.live.passages import Passage
@@ -42,13 +42,20 @@ class Searcher:
     Threads may share one. See `open_searcher` for the arguments.
     """
 
-    def __init__(self, path: Path, device: str | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        device: str | None,
+        say: Callable[[str], None],
+        encode: EncodeQuery | None = None,
+        before: Generation | None = None,
+    ) -> None:
         self.path = path
-        self._device, self._say = device, say
+        self._device, self._say, self._encode = device, say, encode
         self._said: set[str] = set()
         self._encoders: dict[str, _Encoder] = {}
         self._encoding = threading.Lock()
-        self._lists = _opened(path)
+        self._lists = _opened(path, before)
 
     @property
     def generation(self) -> Generation:
@@ -69,6 +76,25 @@ class Searcher:
             return False
         self._lists = _opened(self.path, self.generation)
         return True
+
+    def renewed(self) -> "Searcher | None":
+        """Another searcher, of the newest generation; None if that is the one that is open here.
+
+        This one stays as it is, for those who are at it.
+        """
+        if self.generation.is_newest():
+            return None
+        newer = Searcher(self.path, self._device, self._say, self._encode, self.generation)
+        newer._encoders, newer._encoding = self._encoders, self._encoding
+        return newer
+
+    def hold(self) -> None:
+        """Open all of the generation; of the newest one, if a part of this one is gone already."""
+
+        def answer(lists: Lists) -> None:
+            lists.generation.hold()
+
+        self._answered(answer)
 
     def choose(
         self, mode: Mode | None = None, variant: str | None = None, vector_index: str | None = None
@@ -312,6 +338,8 @@ class Searcher:
     def _vector(self, lists: Lists, name: str, text: str) -> "Vectors":
         """The vector of a query, (D,) float32; the model is loaded if it is not yet."""
         store = lists.generation.store
+        if self._encode is not None:
+            return self._encode(store, name, text)
         fingerprint = lists.generation.encoders()[name].facts["fingerprint"]
         with self._encoding:
             encoder = self._encoders.get(name)
@@ -338,7 +366,10 @@ class Searcher:
 
 
 def open_searcher(
-    path: Path, device: str | None = None, say: Callable[[str], None] = lambda line: None
+    path: Path,
+    device: str | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    encode: EncodeQuery | None = None,
 ) -> Searcher:
     """Open a folder index for searching.
 
@@ -346,13 +377,14 @@ def open_searcher(
         path: its directory.
         device: where to compute; the best there is by default.
         say: told in a line what the user should know of a search.
+        encode: encodes the queries; by default a model that is loaded for it.
 
     Raises:
         UnknownName: there is no such index.
         BadInput: it is not the index of a folder.
         CorruptFile: a file that is needed is not what was written.
     """
-    return Searcher(path, device, say)
+    return Searcher(path, device, say, encode)
 
 
 class _NoVectors(UnknownName):
