@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from searchkit.index.strings import Strings
 from searchkit.index.vector import Rows, Scores, Vectors
 from searchkit.records import Hit
 
@@ -68,6 +69,7 @@ def hits(scores: Scores, rows: Rows, k: int, ids: Sequence[str]) -> list[Hit]:
         ids: the ids by row.
     """
     found = rows >= 0
-    candidates = zip(scores[found].tolist(), rows[found].tolist(), strict=True)
-    best = sorted((-score, ids[row]) for score, row in candidates)[:k]
+    rows = rows[found]
+    names = ids.at(rows) if isinstance(ids, Strings) else [ids[row] for row in rows.tolist()]
+    best = sorted(zip((-scores[found]).tolist(), names, strict=True))[:k]
     return [Hit(doc_id, -score, rank) for rank, (score, doc_id) in enumerate(best, 1)]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from searchkit.index.mapped import map_array, map_bytes
 
@@ -53,6 +54,11 @@ class Strings(Sequence[str]):
         if isinstance(row, slice):
             return [self[one] for one in range(*row.indices(len(self)))]
         return self._encoded(range(len(self))[row]).decode()
+
+    def at(self, rows: npt.NDArray[np.integer]) -> list[str]:
+        """The strings of some rows, each from 0."""
+        starts, ends = self._starts[rows].tolist(), self._starts[rows + 1].tolist()
+        return [self._bytes[a : b - 1].decode() for a, b in zip(starts, ends, strict=True)]
 
     def find(self, string: str) -> int | None:
         """The row of a string, the first one if it is repeated; None where the list lacks it."""

@@ -13,7 +13,9 @@ from functools import lru_cache
 
 _ANY = r"[^\x00]*"  # no path has a NUL; a dot would stop at a line feed, which a path can have
 _WILD = {"*": "[^/]*", "?": "[^/]"}
-_FEW = 2  # stars with which backtracking costs no more than the square of a path's length
+_STARS = re.compile(r"\*+")
+_FEW = 2  # stars with which backtracking stays cheap; what a pattern begins or ends with stops at
+# slashes, of which a path has few
 _KNOWN = 10_000  # steps that are remembered of a pattern: paths have their beginnings in common
 _IN_NAME, _ANYWHERE = "*", "**"  # what a star runs over: all but a slash, or that too
 
@@ -49,9 +51,8 @@ def path_key(path: str) -> str:
 @lru_cache(maxsize=256)
 def matcher(pattern: str) -> Match:
     """Whether a key matches a pattern, in time that no pattern can make long."""
-    pieces = _pieces(pattern)
-    if sum("*" in piece for piece in pieces) > _FEW:
-        return _walker(pieces)
+    if len(_STARS.findall(pattern)) > _FEW:
+        return _walker(_pieces(pattern))
     compiled = re.compile(path_regex(pattern))
     return lambda key: compiled.fullmatch(key) is not None
 

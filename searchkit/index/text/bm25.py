@@ -15,6 +15,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -196,13 +197,16 @@ class Bm25:
 
 def analyse(text: str, parameters: Parameters) -> list[tuple[str, int, int]]:
     """The terms of a text, each with the [start, end) of the characters that it stands for."""
-    stop_words, stemmer = _STOP_WORDS[parameters.stop_words], _stemmer(parameters)
+    stop_words, language = _STOP_WORDS[parameters.stop_words], parameters.stemmer
     found = [(match[0].lower(), match.start(), match.end()) for match in _WORDS.finditer(text)]
     return [
-        (stemmer.stemWord(word) if stemmer else word, start, end)
-        for word, start, end in found
-        if word not in stop_words
+        (_stem(word, language), start, end) for word, start, end in found if word not in stop_words
     ]
+
+
+@lru_cache(maxsize=2**16)  # the words of a language come again and again
+def _stem(word: str, language: str) -> str:
+    return word if language == "none" else str(Stemmer.Stemmer(language).stemWord(word))
 
 
 def _words(text: str) -> list[str]:

@@ -4,6 +4,7 @@ Source: Cormack, Clarke and Büttcher 2009, Reciprocal Rank Fusion Outperforms C
 Individual Rank Learning Methods, SIGIR.
 """
 
+import heapq
 from collections.abc import Sequence
 
 from searchkit.records import Hit
@@ -27,7 +28,12 @@ def fuse(rankings: Sequence[Sequence[Hit]], k: int, *, constant: int = 60) -> li
     for ranking in rankings:
         for hit in ranking:
             ranks.setdefault(hit.doc_id, []).append(hit.rank)
+    best = heapq.nsmallest(k, ((-_score(of, constant), doc) for doc, of in ranks.items()))
+    return [Hit(doc, -score, rank) for rank, (score, doc) in enumerate(best, start=1)]
+
+
+def _score(ranks: list[int], constant: int) -> float:
+    if len(ranks) == 1:  # as most are: this is done for thousands
+        return 1.0 / (constant + ranks[0])
     # Sorted before they are added: float sums depend on their order, and the result must not.
-    scores = {doc: sum(1.0 / (constant + rank) for rank in sorted(of)) for doc, of in ranks.items()}
-    best = sorted(scores, key=lambda doc: (-scores[doc], doc))[:k]
-    return [Hit(doc, scores[doc], rank) for rank, doc in enumerate(best, start=1)]
+    return sum(1.0 / (constant + rank) for rank in sorted(ranks))
