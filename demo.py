@@ -38,6 +38,14 @@ STEPS = [
         "-k 2",
     ),
     (
+        "A question, answered with sentences of the handbook, each with its passage",
+        "ask 'The Bunkhouse showers have run cold: when is there hot water again?' -i handbook",
+    ),
+    (
+        "One that the handbook does not answer: it says so",
+        "ask 'What does a helicopter transfer to Reykjavik cost?' -i handbook",
+    ),
+    (
         "How often, though? Every variant, and two hybrids, against BM25 on 120 judged queries",
         f"eval {CORPUS} --index handbook --variant tuned {ALL} --hybrid tuned --hybrid mean-causal "
         "--measure nDCG@10 --measure R@100",

@@ -6,7 +6,6 @@ right answer in it and is of the right document.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from searchkit.answer import abstention, extractive
 from searchkit.answer.answering import look
-from searchkit.answer.calibration import Calibration, Judge, Logistic, probability, shipped
+from searchkit.answer.calibration import Calibration, Judge, Logistic, probability
 from searchkit.errors import BadInput
 from searchkit.evaluate.answer_set import Question, open_answers
 from searchkit.evaluate.answers import K, System, holds, open_half
@@ -43,8 +42,7 @@ def calibrate(
 
     Args:
         folder: a collection with answers.
-        systems: BM25, for evidence by words, and one with vectors; without one, what was learned
-            about vectors stays as it is.
+        systems: BM25, for evidence by words, and one or more with vectors.
         work: where indexes are kept.
         split: whose questions; not the one that is reported on.
         questions: so many of each half.
@@ -54,8 +52,14 @@ def calibrate(
         watcher: told how it goes on.
 
     Raises:
-        BadInput: the collection has no answers, or too few questions to learn from.
+        BadInput: there is no system of one kind, the collection has no answers, or too few
+            questions to learn from.
     """
+    if len({system.variant is None for system in systems}) < 2:
+        raise BadInput(
+            "sentences are judged alike whatever found them, so evidence by words and by vectors "
+            "is learned from together; give --bm25 and a --variant"
+        )
     watcher = watcher or Watcher()
     found = open_answers(folder, split, seed)
     looked: dict[bool, list[tuple[Question, bool, Found]]] = {False: [], True: []}
@@ -67,9 +71,10 @@ def calibrate(
             for question, half in asked:
                 of.append((question, half != removed, look(source, question.text, k=K)))
     sentences = _sentences([one for of in looked.values() for one in of])
-    learned = replace(
-        shipped(),
+    return Calibration(
         sentences=sentences,
+        words=_judge(looked[False], sentences, without=_VECTORS_ONLY),
+        vectors=_judge(looked[True], sentences),
         how={
             "command": command,
             "collection": found.collection.name,
@@ -81,11 +86,6 @@ def calibrate(
             "threshold": "least mean of both error rates on these questions",
         },
     )
-    if looked[False]:
-        learned = replace(learned, words=_judge(looked[False], sentences, without=_VECTORS_ONLY))
-    if looked[True]:
-        learned = replace(learned, vectors=_judge(looked[True], sentences))
-    return learned
 
 
 def _sentences(looked: Sequence[tuple[Question, bool, "Found"]]) -> Logistic:

@@ -27,15 +27,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from blake3 import blake3
 
-from searchkit.answer import calibration
+from searchkit.answer import calibration, verification
 from searchkit.answer.answering import Answer, Passages, answer
 from searchkit.errors import BadInput
 from searchkit.evaluate.answer_set import AnswerSet, Question, open_answers
 from searchkit.evaluate.significance import (
-    CONFIDENCE,
     Floats,
-    bootstrap_means,
-    interval,
+    expanded,
 )
 from searchkit.search.source import Source
 from searchkit.search.watcher import Watcher
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
 
 KEPT, REMOVED = 0, 1  # halves: the second one is taken out of the index
 K = 8
-_DRAWS = 2_000  # bootstrap samples of what is no mean
+_DRAWS = 2_000  # bootstrap samples
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -58,6 +56,7 @@ class Asked:
 
     Attributes:
         query_id: of the question.
+        article: that it is about.
         in_index: whether its article is there.
         in_passages: whether a passage has a right answer in it, as a string of words.
         in_first: whether the best sentence, or the first claim, has one.
@@ -72,6 +71,7 @@ class Asked:
     """
 
     query_id: str
+    article: str
     in_index: bool
     in_passages: bool
     in_first: bool
@@ -94,7 +94,7 @@ class AnswerRow:
         mode: "extractive", or the name of what generated.
         measure: see `MEASURES`.
         value: a mean, a share or an area.
-        low: of its 95 % bootstrap interval over questions.
+        low: of its 95 % bootstrap interval over articles, each with all its questions.
         high: of it.
         questions: how many it is about.
     """
@@ -140,6 +140,7 @@ def evaluate(
     questions: int = 300,
     seed: int = 0,
     generator: "Generator | None" = None,
+    generator_id: str = "",
     device: str | None = None,
     watcher: Watcher | None = None,
 ) -> list[AnswerRow]:
@@ -154,11 +155,13 @@ def evaluate(
         questions: so many of each half, or all where there are fewer.
         seed: of the halves and the samples.
         generator: writes the answers; by default sentences are chosen.
+        generator_id: what tells it from others of its name; see `generators.identity`.
         device: where queries are encoded.
         watcher: told how it goes on.
 
     Raises:
-        BadInput: the collection has no answers, or cannot be read.
+        BadInput: the collection has no answers, or cannot be read; or what was kept of an earlier
+            run does not fit.
     """
     watcher = watcher or Watcher()
     found = open_answers(folder, split, seed)
@@ -171,7 +174,9 @@ def evaluate(
     for system in systems:
         source = open_half(found, REMOVED, system, work, device, watcher)
         name = generator.name if generator else "extractive"
-        path = work / "asked" / f"{_key(found, split, seed, system, generator)}.jsonl"
+        encoder = source.version(system.variant.name) if system.variant else ""
+        name_id = [generator.name, generator_id] if generator else []
+        path = work / "asked" / f"{_key(found, system, encoder, name_id)}.jsonl"
         asked = _ask_all(source, sample, generator, path, f"{system.name}, {name}", watcher)
         rows += of_questions(system.name, name, asked, _threshold(system), seed)
     return rows
@@ -218,12 +223,9 @@ def of_questions(
     ) -> Iterator[AnswerRow]:
         if not of:
             return
-        column = np.array([[value(one)] for one in of], dtype=np.float64)
-        means = bootstrap_means(column, 10_000, np.random.default_rng(seed))
-        low, high = interval(means, column)
-        yield AnswerRow(
-            system, mode, measure, float(column.mean()), float(low[0]), float(high[0]), len(of)
-        )
+        values = np.array([value(one) for one in of], dtype=np.float64)
+        drawn = _resampled(of, np.random.default_rng(seed)) @ values
+        yield _row(system, mode, measure, float(values.mean()), drawn, of)
 
     yield from mean("answer in passages", there, lambda one: one.in_passages)
     yield from mean("answer in best sentence", there, lambda one: one.in_first)
@@ -286,7 +288,7 @@ def _abstaining(
     threshold: float,
     seed: int,
 ) -> Iterator[AnswerRow]:
-    """AUROC and error, with percentiles of bootstrap samples of each half."""
+    """AUROC and error; each half is resampled for itself."""
     above = _above(
         np.array([one.confidence for one in there]), np.array([one.confidence for one in gone])
     )
@@ -295,18 +297,37 @@ def _abstaining(
     )
     given = np.array([one.answered and one.confidence >= threshold for one in gone], dtype=float)
     rng = np.random.default_rng(seed)
-    first = rng.multinomial(len(there), np.full(len(there), 1 / len(there)), _DRAWS) / len(there)
-    second = rng.multinomial(len(gone), np.full(len(gone), 1 / len(gone)), _DRAWS) / len(gone)
+    first, second = _resampled(there, rng), _resampled(gone, rng)
     areas = ((first @ above) * second).sum(axis=1)
     errors = (first @ missed + second @ given) / 2
-    tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    count = len(there) + len(gone)
     for measure, value, drawn in (
         ("AUROC", above.mean(), areas),
         ("error", (missed.mean() + given.mean()) / 2, errors),
     ):
-        low, high = np.quantile(drawn, tails)
-        yield AnswerRow(system, mode, measure, float(value), float(low), float(high), count)
+        yield _row(system, mode, measure, float(value), drawn, [*there, *gone])
+
+
+def _resampled(of: Sequence[Asked], rng: np.random.Generator) -> Floats:
+    """How much each question weighs in bootstrap samples of their articles: (draws, questions).
+
+    Questions about one article resemble each other; as if each were by itself, intervals would be
+    too narrow.
+    """
+    articles, place = np.unique([one.article for one in of], return_inverse=True)
+    count = len(articles)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), _DRAWS)[:, place]
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def _row(
+    system: str, mode: str, measure: str, value: float, drawn: Floats, of: Sequence[Asked]
+) -> AnswerRow:
+    """A figure and the interval of its bootstrap samples, which holds it."""
+    low = high = value
+    if (articles := len({one.article for one in of})) > 1:
+        ends = expanded(drawn[:, None], articles)
+        low, high = (float(end[0]) for end in ends)
+    return AnswerRow(system, mode, measure, value, min(low, value), max(high, value), len(of))
 
 
 def _above(positive: Floats, negative: Floats) -> Floats:
@@ -330,6 +351,12 @@ def _ask_all(
     with path.open("a", encoding="utf-8") as file:
         for number, (question, in_index) in enumerate(sample, start=1):
             one = known.get(question.query_id)
+            if one is not None and (one.in_index, one.article) != (in_index, question.article):
+                raise BadInput(
+                    f"{path} has {question.query_id!r} of an article that was "
+                    f"{'' if one.in_index else 'not '}in the index, and now it is"
+                    f"{'' if in_index else ' not'}; delete it"
+                )
             if one is None:
                 one = _ask(source, question, in_index, generator)
                 file.write(json.dumps(asdict(one)) + "\n")
@@ -355,11 +382,14 @@ def _ask(
     start = time.perf_counter()
     passages, made = _ends(answer(source, question.text, k=K, generator=generator, threshold=0.0))
     seconds = time.perf_counter() - start
-    texts = [one.text for one in made.claims]
+    # Sentences in place of a text that does not stand are none of the model's.
+    written = generator is None or made.mode == "generative"
+    texts = [one.text for one in made.claims] if written else []
     text = " ".join(texts) if generator else "".join(texts[:1])
     exact, f1 = scores(text, question.answers)
     return Asked(
         query_id=question.query_id,
+        article=question.article,
         in_index=in_index,
         in_passages=any(holds(one.result.text, question.answers) for one in passages.evidence),
         in_first=bool(texts) and holds(texts[0], question.answers),
@@ -368,7 +398,7 @@ def _ask(
         f1=f1,
         claims=made.sentences,
         verified=made.verified_share,
-        answered=not made.abstained,
+        answered=bool(texts),
         confidence=made.confidence,
         seconds=round(seconds, 4),
     )
@@ -393,18 +423,17 @@ def _kept(path: Path) -> dict[str, Asked]:
     return {one.query_id: one for one in found}
 
 
-def _key(
-    found: AnswerSet, split: str, seed: int, system: System, generator: "Generator | None"
-) -> str:
-    """Names all that an answer depends on: data, system, generator and what was calibrated."""
+def _key(found: AnswerSet, system: System, encoder: str, generator: Sequence[str]) -> str:
+    """Names all that an answer depends on: data, encoder, generator, rules, what was calibrated."""
     parts: list[object] = [
         found.collection.fingerprint,
-        split,
-        seed,
+        [asdict(one) for one in found.questions],
+        [sorted(half) for half in found.halves],
         system.name,
-        system.variant.to_row() if system.variant else None,
-        generator.name if generator else None,
+        encoder,
+        generator,
         K,
+        verification.RULES,
         calibration.to_json(calibration.shipped()),
     ]
     return blake3(json.dumps(parts, sort_keys=True).encode()).hexdigest(length=8)

@@ -73,7 +73,9 @@ class LanguageModel:
         self._prompts = Prompts(base)
         self._is_packed = packed.unsupported(base.config) is None
         how = "packed" if self._is_packed else "transformers"
-        facts = (base.hash, how, dtype_name(dtype), device.type, self._prompts.template)
+        facts = [base.hash, how, dtype_name(dtype), device.type, self._prompts.template]
+        if self._prompts.adds_space:
+            facts.append("seam")  # earlier scores had a space too many there
         self.fingerprint = " ".join(facts)
 
     def count_tokens(self, text: str) -> int:
@@ -99,7 +101,8 @@ class LanguageModel:
         """
         rows = []
         for number, (prefix, end) in enumerate(zip(prefixes, continuations, strict=True)):
-            before, behind = self._prompts.bos + self._prompts.text(prefix), self._prompts.text(end)
+            before = self._prompts.bos + self._prompts.text(prefix)
+            behind = self._prompts.continuation(end)
             if not before or not behind:
                 part = "continuation" if before else "prefix"
                 raise EmptyText(f"{part} {number} is empty: it has no token to go on with")

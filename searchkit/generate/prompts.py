@@ -26,6 +26,7 @@ _CHATML = (
 # Private characters, around the number of a message.
 _HOLDER = "\ue000{}\ue001"
 _HELD = re.compile("\ue000([0-9]+)\ue001")
+_SEAM = "\n"
 _LABELS = {"user": "User: ", "assistant": "Assistant: "}
 
 
@@ -41,6 +42,7 @@ class Prompts:
         stop: what ends an answer in plain text: the model goes on with the other one's part.
         eos_id: the token that ends a text.
         bos: the ids that stand before every text.
+        adds_space: whether the tokenizer puts a space before every text, as those of Llama 2 do.
 
     Raises:
         BadInput: transformers cannot load the tokenizer.
@@ -84,6 +86,9 @@ class Prompts:
             self.tokenizer.encode("a", add_special_tokens=on).ids for on in (True, False)
         )
         self.bos: list[int] = marked[: marked.index(bare[0])]
+        seam, apart = self.text(_SEAM), self.text("a")
+        joined = self.text(f"{_SEAM}a")
+        self.adds_space = joined[: len(seam)] == seam and joined[len(seam) :] != apart
 
     def text(self, text: str) -> list[int]:
         """The ids of a text; none of them is a control token, whatever it says."""
@@ -94,6 +99,15 @@ class Prompts:
                 return self.text(text[: start + 1]) + self.text(text[start + 1 :])
         ids: list[int] = found.ids
         return ids
+
+    def continuation(self, text: str) -> list[int]:
+        """The ids of a text that goes on with another one.
+
+        Some tokenizers put a space before every text; in the midst of one there is none.
+        """
+        if not self.adds_space:
+            return self.text(text)
+        return self.text(_SEAM + text)[len(self.text(_SEAM)) :]
 
     def count(self, text: str) -> int:
         """How many tokens a text is."""
@@ -139,7 +153,7 @@ class Prompts:
 
     def answer(self, text: str) -> list[int]:
         """The ids of a text as the answer to a conversation begins with it."""
-        return self.text(text if self.template else f" {text}")
+        return self.text(text) if self.template else self.continuation(f" {text}")
 
     def _filled(self, messages: Sequence[Message]) -> list[str]:
         """The template's parts and, between them, the numbers of the messages."""

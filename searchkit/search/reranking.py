@@ -11,6 +11,7 @@ from searchkit.rank import reranker as rank
 
 if TYPE_CHECKING:
     from searchkit.search.live.passages import Passage
+    from searchkit.search.source import Result
 
 RERANKERS = "searchkit.rank.rerank"
 """Where the ways of reading a query and a passage together are."""
@@ -196,7 +197,7 @@ def rerank(
     ]
 
 
-def text_of_passage(passage: "Passage") -> str:
+def text_of_passage(passage: "Passage | Result") -> str:
     """What of a passage is read: the title and headings above it, and its text."""
     headings = dict.fromkeys(one for one in (passage.title, *passage.headings) if one)
     return "\n".join(part for part in (" › ".join(headings), passage.text) if part)

@@ -6,6 +6,7 @@ import pytest
 
 from searchkit.errors import BadInput
 from searchkit.evaluate.answer_set import open_answers
+
 from .answered import write_answered
 
 

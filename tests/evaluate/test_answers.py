@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from searchkit.answer import calibration
+from searchkit.answer import calibration, verification
+from searchkit.encode.variant import Variant
+from searchkit.errors import BadInput
 from searchkit.evaluate import answer_calibration, answers
+from searchkit.evaluate.answer_set import open_answers
 from searchkit.evaluate.answers import Asked, System, auroc, evaluate, holds, of_questions, scores
 
+from ..answer.conftest import Writer
 from .answered import write_answered
 
 BM25 = (System("bm25"),)
@@ -54,6 +58,7 @@ def row(query_id, in_index, confidence, **more):
         "verified": 1.0,
         "answered": True,
         "seconds": 0.1,
+        "article": query_id,
     }
     return Asked(query_id=query_id, in_index=in_index, confidence=confidence, **fields | more)
 
@@ -89,6 +94,37 @@ def test_figures_are_counted_by_hand():
     assert len(json.loads(answers.json_of(list(found.values())))) == len(found)
 
 
+def width(asked, measure):
+    (found,) = (one for one in of_questions("bm25", "", asked, 0.5, 0) if one.measure == measure)
+    return found.high - found.low
+
+
+def test_questions_of_one_article_are_drawn_together():
+    def rows(articles):
+        return [
+            row(
+                f"{half}{number}",
+                half,
+                (number % 8 + half) / 9,
+                in_first=number % 8 > 3,
+                article=f"{half}{number % articles}",
+            )
+            for half in (True, False)
+            for number in range(160)
+        ]
+
+    apart, together = rows(160), rows(8)  # each article has 20 questions that fare alike
+    for measure in ("answer in best sentence", "F1", "AUROC", "error", "answers without article"):
+        if measure == "F1":  # of one value
+            assert width(together, measure) == pytest.approx(0)
+        else:
+            assert width(together, measure) > 2 * width(apart, measure)
+    weights = answers._resampled(together[:160], np.random.default_rng(0))
+    assert weights.sum(axis=1) == pytest.approx(1)
+    assert (weights[:, 0] == weights[:, 8]).all()
+    assert width(rows(1), "answer in best sentence") == 0  # of one article nothing is known
+
+
 def test_a_set_is_asked_and_a_run_goes_on_where_it_ended(tmp_path, monkeypatch):
     folder, work = write_answered(tmp_path / "facts"), tmp_path / "evaluations" / "answers"
     rows = evaluate(folder, BM25, work)
@@ -107,12 +143,60 @@ def test_a_set_is_asked_and_a_run_goes_on_where_it_ended(tmp_path, monkeypatch):
     assert len(asked) == 3
 
 
-def test_numbers_are_learned_and_tell_answers_from_none(tmp_path):
+def key(folder, system=BM25[0], encoder="", writer=(), seed=0):
+    return answers._key(open_answers(folder, "test", seed), system, encoder, writer)
+
+
+def test_what_was_kept_is_of_the_same_answers_halves_encoder_and_writer(tmp_path, monkeypatch):
+    folder = write_answered(tmp_path / "facts")
+    first = key(folder)
+    assert first == key(folder)
+    keys = {
+        first,
+        key(folder, encoder="abc"),
+        key(folder, writer=("base", "abc")),
+        key(folder, writer=("base", "abd")),
+        key(folder, seed=1),
+    }
+    path = folder / "answers.jsonl"
+    path.write_text(path.read_text().replace("1998", "1999"))
+    keys.add(key(folder))
+    monkeypatch.setattr(verification, "RULES", 0)
+    keys.add(key(folder))
+    assert len(keys) == 7
+
+
+def test_what_was_kept_of_another_half_is_refused(tmp_path):
     folder, work = write_answered(tmp_path / "facts"), tmp_path / "evaluations" / "answers"
-    learned = answer_calibration.calibrate(folder, BM25, work, split="train", command="as typed")
+    evaluate(folder, BM25, work)
+    (kept,) = (work / "asked").iterdir()
+    kept.write_text(kept.read_text().replace('"in_index": true', '"in_index": false'))
+    with pytest.raises(BadInput, match="was not in the index, and now it is; delete it"):
+        evaluate(folder, BM25, work)
+
+
+def test_sentences_in_place_of_a_text_are_none_of_the_models(tmp_path):
+    folder, work = write_answered(tmp_path / "facts"), tmp_path / "evaluations" / "answers"
+    rows = evaluate(folder, BM25, work, generator=Writer(lambda told: "Nobody knows that [1]."))
+    found = {one.measure: one.value for one in rows}
+    assert found["answer in answer"] == found["verified"] == 0
+    assert found["abstains with article"] == 1
+
+
+def test_numbers_are_learned_of_words_and_vectors_together(tmp_path):
+    folder, work = write_answered(tmp_path / "facts"), tmp_path / "evaluations" / "answers"
+    with pytest.raises(BadInput, match="give --bm25 and a --variant"):
+        answer_calibration.calibrate(folder, BM25, work)
+
+
+def test_numbers_are_learned_and_tell_answers_from_none(tmp_path, base):
+    folder, work = write_answered(tmp_path / "facts"), tmp_path / "evaluations" / "answers"
+    variant = Variant(attention="causal", pooling="mean", base=base, max_tokens=64)
+    systems = (*BM25, System("tiny", variant))
+    learned = answer_calibration.calibrate(folder, systems, work, split="train", command="as typed")
     assert learned.how["questions"] == 8
     assert learned.how["command"] == "as typed"
-    assert learned.vectors == calibration.shipped().vectors  # no vectors, so nothing new of them
+    assert "similarity" in learned.vectors.model.weights
     assert not {"similarity", "agreement"} & set(learned.words.model.weights)
     assert 0 < learned.words.threshold < 1
     assert calibration.of_json(json.loads(calibration.to_json(learned))) == learned

@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, normalizers
 
 from searchkit.encode import language_models
 from searchkit.errors import BadInput, EmptyText
@@ -41,6 +42,41 @@ def test_likelihoods_are_those_of_the_models_own_code(architecture, base_of, who
     prompts, model = Prompts(base), whole_model(base.folder)
     expected = [by_hand(model, prompts, *pair) for pair in zip(PREFIXES, ENDS, strict=True)]
     assert opened(base).log_likelihood(PREFIXES, ENDS) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.fixture
+def spaced(tiny_model, tmp_path):
+    """The tiny Llama with a tokenizer like that of Llama 2, which puts a space before all texts."""
+    folder = shutil.copytree(tiny_model("llama"), tmp_path / "spaced")
+    words = [*"▁abcdefghijklmnopqrstuvwxyz.,?", "▁▁", "▁w", "▁wh"]
+    names = ["<pad>", "<bos>", "<eos>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
+    tokenizer = Tokenizer(
+        models.BPE(
+            {name: number for number, name in enumerate(names)},
+            [("▁", "▁"), ("▁", "w"), ("▁w", "h")],
+            byte_fallback=True,
+        )
+    )
+    spaces = [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    tokenizer.normalizer = normalizers.Sequence(spaces)
+    tokenizer.add_special_tokens(names[:3])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return language_models.resolve(str(folder))
+
+
+def test_a_seam_has_no_space_of_its_own(spaced, whole_model):
+    prompts, model = Prompts(spaced), whole_model(spaced.folder)
+    assert prompts.adds_space
+    assert prompts.text("a what") == prompts.text("a") + prompts.continuation(" what")
+    assert prompts.text("awhat") == prompts.text("a") + prompts.continuation("what")
+    assert prompts.answer("what") == prompts.continuation(" what")
+    before, behind = prompts.text("a"), prompts.continuation(" what")
+    with torch.inference_mode():
+        logs = model(torch.tensor([before + behind])).logits[0].float().log_softmax(dim=1)
+    wanted = sum(float(logs[len(before) + at - 1, one]) for at, one in enumerate(behind))
+    assert opened(spaced).log_likelihood(["a"], [" what"]) == [pytest.approx(wanted, abs=1e-3)]
+    with pytest.raises(EmptyText):
+        opened(spaced).log_likelihood(["a"], [""])
 
 
 def test_logits_are_those_of_the_models_own_code(architecture, base_of, whole_model):
