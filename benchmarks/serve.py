@@ -55,7 +55,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(f"{options.index}, {options.mode}; {os.cpu_count()} cores, load {load:.1f} before")
     print(
-        f"{'':<22}{'queries/s':>10}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'errors':>8}{'MiB':>8}"
+        f"{'':<18}{'queries/s':>10}{'p50 ms':>9}{'p95 ms':>9}{'p99 ms':>9}{'errors':>8}"
+        f"{'CPU ms':>8}{'MiB':>7}"
     )
     rows = (
         (f"{options.clients} clients", options.clients, options.seconds, []),

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).parents[1]
@@ -54,6 +55,14 @@ def is_index(folder: Path) -> bool:
 def evaluations() -> Path:
     """Saved runs, scores and the indexes that evaluations build."""
     return _place("evaluations")
+
+
+def hidden(message: str, folders: Iterable[Path]) -> str:
+    """A message for somebody else, without where folders are on this machine."""
+    spelled = {str(place) for folder in folders for place in (folder, folder.resolve())}
+    for folder in sorted(spelled, reverse=True):  # the longer of two comes first
+        message = message.replace(f"{folder}/", "").replace(folder, Path(folder).name)
+    return message
 
 
 def _place(name: str) -> Path:

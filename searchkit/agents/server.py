@@ -7,11 +7,12 @@ logged here, and nothing of it leaves. No path of this machine is told: document
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, from_thread, to_thread
 from mcp.server import Server, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
@@ -64,8 +65,28 @@ def create_server(shelf: Shelf) -> Server[Any]:
     limiter = CapacityLimiter(_AT_ONCE)
 
     async def answered(ask: Callable[[], _Found]) -> _Found:
-        # What is still computed when a client goes away is let go.
-        return await to_thread.run_sync(ask, limiter=limiter, abandon_on_cancel=True)
+        # What is still computed when a client goes away is let go, and keeps its place until then.
+        place, begun = object(), False
+
+        def leave() -> None:
+            with suppress(RuntimeError):  # the server has ended, or the place is free
+                limiter.release_on_behalf_of(place)
+
+        def work() -> _Found:
+            nonlocal begun
+            begun = True
+            try:
+                return ask()
+            finally:
+                with suppress(RuntimeError):
+                    from_thread.run_sync(leave)
+
+        await limiter.acquire_on_behalf_of(place)
+        try:
+            return await to_thread.run_sync(work, abandon_on_cancel=True)
+        finally:
+            if not begun:
+                leave()
 
     async def list_tools(_: _Context, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=listed)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from searchkit import places
 from searchkit.errors import BadInput, SearchkitError, UnknownName
+from searchkit.search.notes import ThreadNotes
 from searchkit.search.source import Source, open_source
 
 
@@ -70,25 +72,21 @@ class Shelf:
             held = self._held.setdefault(name, _Held())
         with held.lock:
             if held.source is None or held.path != path:
-                held.source, held.path = open_source(path, self._device), path
+                held.source, held.path = self._open(path), path
             else:
                 held.source = self._renewed(held.source, path)
             return held.source
 
     def hide(self, message: str) -> str:
         """A message without the directories of the indexes, which nobody else needs to know."""
-        places = [
-            (str(place), name)
-            for name, path in self._paths().items()
-            for place in (path, path.resolve())
-        ]
-        for place, name in sorted(places, reverse=True):  # the longer of two comes first
-            message = message.replace(place, name)
-        return message
+        return places.hidden(message, self._paths().values())
 
     def _renewed(self, source: Source, path: Path) -> Source:
         """The source, or a newer one; its models stay loaded where that can be."""
         try:
             return source.renewed() or source
         except SearchkitError:  # an index of another kind may have taken its place
-            return open_source(path, self._device)
+            return self._open(path)
+
+    def _open(self, path: Path) -> Source:
+        return open_source(path, self._device, notes=ThreadNotes())

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -141,7 +142,10 @@ def _token(file: Path | None) -> str | None:
     from searchkit.agents.http import checked_token
 
     if file is not None:
-        return checked_token(file.read_text(encoding="utf-8", errors="replace"), str(file))
+        token = checked_token(file.read_text(encoding="utf-8", errors="replace"), str(file))
+        if (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
+            raise BadInput(f"{file} has mode {mode:o}, and others may read it: chmod 600 {file}")
+        return token
     given = os.environ.get(_TOKEN)
     return None if given is None else checked_token(given, _TOKEN)
 

@@ -2,10 +2,9 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -404,35 +403,9 @@ def filters_of(
     before: str | None,
 ) -> "Filters":
     """Filters that were given as options; they hold besides those in the query."""
-    from searchkit.index.live.query import Filters
+    from searchkit.search import filtering
 
-    first, last = _time("after", after), _time("before", before)
-    if first is not None and last is not None and first >= last:
-        raise BadInput("--after is not earlier than --before, so no time is left; swap them")
-    return Filters(
-        path=tuple(path or ()),
-        format=tuple(one.lower() for one in format or ()),
-        language=tuple(one.lower() for one in lang or ()),
-        after=first,
-        before=last,
-    )
-
-
-def _time(name: Literal["after", "before"], value: str | None) -> float | None:
-    """The POSIX seconds that an option names, as the filter of that name does in a query."""
-    from searchkit.index.live.query import parse
-
-    if value is None:
-        return None
-    with suppress(BadInput):
-        read = parse(f'{name}:"{value}"')
-        moment = getattr(read.filters, name)
-        if moment is not None and not read.clauses:
-            return float(moment)
-    raise BadInput(
-        f"--{name} {value!r} is no date; write --{name} 2024, --{name} 2024-05 or "
-        f"--{name} 2024-05-31"
-    )
+    return filtering.filters_of(path, format, lang, after, before, prefix="--")
 
 
 def _judge(search: _Search, asked: Sequence[Query], name: str, *, literal: bool) -> None:

@@ -62,14 +62,16 @@ def run(
         Path | None,
         typer.Option(
             help="The file with the hash of the token, which is then needed on any address. "
-            "[default: serve-token in SEARCHKIT_HOME, for addresses that others can reach]",
+            "[default: serve-token in SEARCHKIT_HOME, with --allow-host or a --host that others "
+            "can reach]",
             **_ACCESS,
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another name under which the server is asked, such as a proxy's; repeatable.",
+            help="Another name under which the server is asked, such as a proxy's; repeatable. "
+            "A token is needed then.",
             **_ACCESS,
         ),
     ] = None,
@@ -98,7 +100,8 @@ def run(
 ) -> None:
     """Serve indexes over HTTP: a page to search with, an API, and embeddings.
 
-    Only this machine can reach it unless --host says otherwise; then every request needs a token.
+    Only this machine can reach it unless --host says otherwise, or --allow-host that a proxy leads
+    here; then every request needs a token.
     A changed index is taken up as it is committed. SIGTERM and Ctrl-C end it, after the requests
     that are under way.
 
@@ -154,6 +157,8 @@ def run(
         for name in shelf.names():
             if fault := shelf.get(name).fault:
                 say(f"note: {name} cannot be served: {fault}")
+        if allow_host and running.is_loopback(host):
+            say(f"note: {allow_host[0]} leads here, so every request needs the token")
         if not running.is_loopback(host):
             say(
                 "note: others can reach this address; every request needs the token, and travels "
@@ -162,6 +167,7 @@ def run(
 
     server = running.server_of(create_app(shelf, settings), drain_s=drain, ready=ready)
     running.run(server, listening)
+    running.leave()
 
 
 def _access(host: str, token_file: Path | None, others: list[str]) -> "tuple[Names, Token | None]":
@@ -169,13 +175,14 @@ def _access(host: str, token_file: Path | None, others: list[str]) -> "tuple[Nam
     from searchkit.serve import running, tokens
 
     names = running.names_of(host, others)
-    if running.is_loopback(host) and token_file is None:
+    if running.is_loopback(host) and token_file is None and not others:
         return names, None
     file = token_file or tokens.path()
     if not file.exists():
+        reached = f"{others[0]} leads here" if others else f"others can reach {host}"
         raise BadInput(
-            f"others can reach {host}, so the server needs a token, and there is none in {file}; "
-            "make one with: searchkit serve --new-token"
+            f"{reached}, so the server needs a token, and there is none in {file}; make one with: "
+            "searchkit serve --new-token"
         )
     return names, tokens.Token(file)
 

@@ -15,6 +15,7 @@ from searchkit.search import contents
 from searchkit.search.asked import refuse_unreadable
 from searchkit.search.encoders import EncodeQuery
 from searchkit.search.modes import FUSIONS, Mode
+from searchkit.search.notes import Notes
 from searchkit.search.retrieve import FUSED_DEPTH, Lexical, Retriever, choose
 from searchkit.search.source import About, Filter, Result, Source, Span, System, open_source
 
@@ -47,7 +48,7 @@ class CorpusSource:
         self.whole = True
         self._choose = lru_cache(_REMEMBERED)(self._chosen)
         self._glance = lru_cache(_REMEMBERED)(self._analyse)
-        self.notes: deque[str] = deque()
+        self.notes: Notes = deque()
 
     @property
     def store(self) -> Store:

@@ -1,6 +1,5 @@
 """An index of folders, as one of several sources."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from searchkit.search.live.lists import Ranking
 from searchkit.search.live.passages import Passage, marks_of, matches_of
 from searchkit.search.live.retrieve import DEPTH, Searcher
 from searchkit.search.modes import Mode
+from searchkit.search.notes import Notes
 from searchkit.search.source import About, Filter, Result, Span, System
 
 SYNTAX = (
@@ -24,7 +24,7 @@ SYNTAX = (
 class FolderSource:
     """A result is the best passage of a document; see `source.of_searcher` for the arguments."""
 
-    def __init__(self, searcher: Searcher, notes: "deque[str]") -> None:
+    def __init__(self, searcher: Searcher, notes: Notes) -> None:
         self._searcher = searcher
         self.name = searcher.store.path.resolve().name
         self.depth = DEPTH
@@ -32,6 +32,7 @@ class FolderSource:
         self.whole = False
         self.notes = notes
         self._read: tuple[Store, str, str] | None = None
+        self._named = searcher.store, searcher.store.generation
         self._count()
         try:
             self.default = System(*searcher.choose())
@@ -40,7 +41,6 @@ class FolderSource:
 
     def _count(self) -> None:
         generation = self._searcher.generation
-        self.generation = generation.store.generation
         self._modified = generation.store.modified
         self.documents = generation.catalogue.number_of_documents()
         self.encoders: Sequence[str] = tuple(generation.encoders())
@@ -49,6 +49,15 @@ class FolderSource:
     def store(self) -> Store:
         """The parts of the generation that is open."""
         return self._searcher.store
+
+    @property
+    def generation(self) -> str:
+        """That which is open; a search goes over to a newer one where a part of it is gone."""
+        store, name = self._named
+        if store is not self.store:
+            store = self.store
+            self._named = store, (name := store.generation)
+        return name
 
     def refresh(self) -> bool:
         """Go over to the newest generation."""

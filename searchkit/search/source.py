@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from searchkit.errors import BadInput
 from searchkit.index.live.query import NONE, Filters
+from searchkit.search.notes import Notes
 
 if TYPE_CHECKING:
     from searchkit.index.store import Store
@@ -130,7 +131,6 @@ class Source(Protocol):
         depth: how much of each ranking a fusion sees.
         syntax: what its queries understand beyond words, for a person; may be empty.
         whole: whether a result is a whole document, and not one of its passages.
-        generation: what tells what is searched from what was committed before or after it.
         notes: what a person should know of a search, one line each, to be taken away when told.
     """
 
@@ -141,8 +141,11 @@ class Source(Protocol):
     depth: int
     syntax: str
     whole: bool
-    generation: str
-    notes: "deque[str]"
+    notes: Notes
+
+    @property
+    def generation(self) -> str:
+        """What tells what is searched from what was committed before or after it."""
 
     @property
     def store(self) -> "Store":
@@ -284,7 +287,7 @@ def of_retriever(
     return CorpusSource(retriever, device, encode)
 
 
-def of_searcher(searcher: "Searcher", notes: "deque[str] | None" = None) -> Source:
+def of_searcher(searcher: "Searcher", notes: Notes | None = None) -> Source:
     """An index of folders, in which a result is the best passage of a document.
 
     Args:
@@ -297,7 +300,10 @@ def of_searcher(searcher: "Searcher", notes: "deque[str] | None" = None) -> Sour
 
 
 def open_source(
-    path: Path, device: str | None = None, encode: "EncodeQuery | None" = None
+    path: Path,
+    device: str | None = None,
+    encode: "EncodeQuery | None" = None,
+    notes: Notes | None = None,
 ) -> Source:
     """An index, of a corpus or of folders.
 
@@ -305,6 +311,7 @@ def open_source(
         path: its directory.
         device: where queries are encoded; the best there is by default.
         encode: encodes them; by default a model that is loaded for it.
+        notes: where what an index of folders says is kept.
 
     Raises:
         UnknownName: there is no such index.
@@ -313,7 +320,7 @@ def open_source(
     """
     from searchkit.index.store import Store
 
-    notes: deque[str] = deque(maxlen=5)
+    notes = deque(maxlen=5) if notes is None else notes
     if Store.open(path).corpus.get("kind") == "folder":
         from searchkit.search.live.retrieve import open_searcher
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +20,17 @@ from starlette.exceptions import HTTPException
 from searchkit import __version__, places
 from searchkit.errors import BadInput, CorruptFile, EmptyText, SearchkitError, UnknownName
 from searchkit.search.judging import ledger_of
+from searchkit.search.notes import taken
 from searchkit.search.source import About
 from searchkit.serve import messages, metrics
 from searchkit.serve.asking import Asking
 from searchkit.serve.cache import Cache
 from searchkit.serve.embedding import embeddings
-from searchkit.serve.guard import Guard, Limits, Names, fault
+from searchkit.serve.guard import Guard, Limits, Names, Refused, fault
 from searchkit.serve.logs import Log, escaped
 from searchkit.serve.messages import MAX_K, MAX_PAGE, MAX_QUERY, MAX_SPAN, ModeName
 from searchkit.serve.searching import Loaders, Rerankers, Searching, told_result, told_system
-from searchkit.serve.shelf import Served, Shelf, reading
+from searchkit.serve.shelf import Served, Shelf
 from searchkit.serve.static import Page
 from searchkit.serve.tokens import Token
 
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 GENERATION = "X-Index-Generation"
 _JSON = "application/json"
+# Rankings are made in Python, one thread at a time whatever their number; more of them only take
+# processors from the models.
+_SEARCHES = min(4, max(1, (os.cpu_count() or 2) - 1))
 _PAGE_FILES = Path(__file__).parent / "page"
 
 
@@ -60,7 +65,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     log: Log = field(default_factory=Log)
     cache: int = 64 << 20
-    threads: int = 4
+    threads: int = _SEARCHES
     rerankers: Loaders = field(default_factory=dict)
     generator: "Callable[[], Generator] | None" = None
 
@@ -89,6 +94,7 @@ def create_app(shelf: Shelf, settings: Settings | None = None) -> Guard:
         ):
             if isinstance(problem, BaseException):  # BM25 goes on without that model
                 chosen.log.tell(f"a model cannot be loaded: {problem}")
+        shelf.tell = chosen.log.tell
         following = asyncio.ensure_future(shelf.follow())
         try:
             yield
@@ -194,7 +200,8 @@ def _index_routes(server: _Server) -> APIRouter:
         """An answer of sentences that passages support, each with its citation, or none.
 
         The events are `passages` (what may be cited), `text` (pieces of what a model writes),
-        `answer`, and `done`; or `error`.
+        `answer`, and `done`; or `error`. `start` and `end` of a sentence in `answer` are those of
+        what supports it, in the text of the document `doc_id`.
         """
         server.log.query(index, asked.question)
         opened = shelf.get(index).now()
@@ -241,11 +248,19 @@ def _index_routes(server: _Server) -> APIRouter:
         if end is not None and end < start:
             raise BadInput(f"end is {end}, before start, which is {start}; swap them")
         source = shelf.get(index).now().source
-        text = await server.run(lambda: source.text(id))
+        about, text = await server.run(lambda: (source.about(id), source.text(id)))
         last = min(len(text), start + MAX_SPAN, len(text) if end is None else end)
         first = min(start, len(text))
-        told = {"doc_id": id, "start": first, "end": max(first, last), "length": len(text)}
-        return _answer({**told, "text": text[first:last]}, source.generation)
+        told = {
+            "doc_id": id,
+            "start": first,
+            "end": max(first, last),
+            "length": len(text),
+            "text": text[first:last],
+            "format": about.format,
+            "language": about.language,
+        }
+        return _answer(told, source.generation)
 
     @routes.get(
         "/{index}/passages",
@@ -258,11 +273,12 @@ def _index_routes(server: _Server) -> APIRouter:
         """The passages of a document with words of a query, in the order of its text."""
         source = shelf.get(index).now().source
 
-        def find() -> list[dict[str, Any]]:
+        def find() -> dict[str, Any]:
             source.about(id)
-            return [told_result(one, source.whole) for one in source.passages(q, id)]
+            found = [told_result(one, source.whole) for one in source.passages(q, id)]
+            return {"results": found, "notes": [server.told(one) for one in taken(source.notes)]}
 
-        return _answer({"results": await server.run(find)}, source.generation)
+        return _answer(await server.run(find), source.generation)
 
     @routes.get("/{index}/judgements", summary="Judgements", response_model=messages.Judgements)
     async def judgements(index: _Index) -> Response:
@@ -385,6 +401,11 @@ def _say_faults(app: FastAPI, told: Callable[[str], str]) -> None:
         status = next((code for kind, code in _STATUSES if isinstance(error, kind)), 409)
         return refused(status, told(str(error)))
 
+    @app.exception_handler(Refused)
+    async def of_limits(_: Request, error: Refused) -> Response:
+        headers = {name.decode(): value.decode() for name, value in error.headers}
+        return Response(fault(error.status, error.message), error.status, headers, media_type=_JSON)
+
     @app.exception_handler(Exception)  # it goes on to the guard, which tells the log
     async def of_ours(_: Request, error: Exception) -> Response:
         return refused(500, "something went wrong here; the server's log says what")
@@ -421,8 +442,8 @@ def _telling(shelf: Shelf) -> Callable[[str], str]:
     """A function that takes this machine's folders out of messages."""
 
     def told(message: str) -> str:
-        hidden = [shelf.get(name).path for name in shelf.names()]
-        return reading([*hidden, places.home(), places.indexes()])(message)
+        served = [shelf.get(name).path for name in shelf.names()]
+        return places.hidden(message, [*served, places.home(), places.indexes()])
 
     return told
 
@@ -447,7 +468,7 @@ def _index(server: _Server, served: Served) -> dict[str, Any]:
         }
     opened = served.now()
     source = opened.source
-    notes = [server.told(line) for line in opened.take_notes()]
+    notes = [server.told(line) for line in opened.notes]
     if served.fault:  # the newest generation cannot be opened, and this one still answers
         notes.append(server.told(served.fault))
     return {

@@ -9,12 +9,16 @@ import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from searchkit.answer.answering import Answer, Passages, Piece, Turn, answer, searched_for
+from searchkit.answer.answering import Answer, Claim, Passages, Piece, Turn, answer, searched_for
 from searchkit.errors import BadInput, SearchkitError
+from searchkit.search.notes import taken
+from searchkit.search.source import Result
+from searchkit.serve.guard import Refused
 from searchkit.serve.messages import AskAsked
 from searchkit.serve.searching import Searching, encoded_text, filters_of, told_result
 from searchkit.serve.shelf import Opened
@@ -45,6 +49,7 @@ class Asking:
 
         Raises:
             SearchkitError: it cannot.
+            Refused: too many wait for the model that it needs.
         """
         if not asked.question.strip():
             raise BadInput("the question is empty; type what you want to know")
@@ -52,6 +57,8 @@ class Asking:
             raise BadInput("this server writes no answers: it was started with --llm none")
         self.searching.rerankers.check(asked.rerank)
         filters_of(asked)
+        if _is_slow(asked):
+            self.searching.turns.check()
 
     async def events(self, opened: Opened, asked: AskAsked) -> AsyncIterator[bytes]:
         """The events of an answer; see the contract in the OpenAPI page."""
@@ -94,24 +101,28 @@ class Asking:
             yield event("error", {"message": self.told(str(error))})
             return
         # What computes for seconds has one thread for all, what does not has several.
-        slow = asked.generate or asked.rerank is not None
+        slow = _is_slow(asked)
         executor: Executor = searching.models if slow else searching.threads
-        working = loop.run_in_executor(executor, work)
         try:
-            while (part := await queue.get()) is not None:
-                room.release()
-                yield part
-            await working
-        finally:
-            stop.set()
-            working.cancel()
+            with searching.turns.taken() if slow else nullcontext():
+                working = loop.run_in_executor(executor, work)
+                try:
+                    while (part := await queue.get()) is not None:
+                        room.release()
+                        yield part
+                    await working
+                finally:
+                    stop.set()
+                    working.cancel()
+        except Refused as refused:  # there was room a moment ago
+            yield event("error", {"message": refused.message})
 
     def _told(self, opened: Opened, asked: AskAsked, stop: threading.Event) -> Iterator[bytes]:
         if stop.is_set():  # its turn came when nobody listened any more
             return
         source, searching = opened.source, self.searching
         system = opened.choose(asked.mode, asked.variant)
-        numbers: dict[int, str] = {}
+        results: dict[int, Result] = {}
         made = answer(
             source,
             asked.question,
@@ -127,7 +138,8 @@ class Asking:
         try:
             for one in made:
                 if isinstance(one, Passages):
-                    numbers = {each.number: each.result.doc_id for each in one.evidence}
+                    opened.keep(taken(source.notes))
+                    results = {each.number: each.result for each in one.evidence}
                     passages = [
                         {"number": each.number, **told_result(each.result, source.whole)}
                         for each in one.evidence
@@ -136,7 +148,7 @@ class Asking:
                 elif isinstance(one, Piece):
                     yield event("text", {"text": one.text})
                 else:
-                    yield event("answer", _answer(one, numbers))
+                    yield event("answer", _answer(one, results))
         finally:
             if isinstance(made, GeneratorType):
                 made.close()
@@ -182,24 +194,32 @@ def event(name: str, data: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-def _answer(made: Answer, numbers: dict[int, str]) -> dict[str, Any]:
+def _is_slow(asked: AskAsked) -> bool:
+    return asked.generate or asked.rerank is not None
+
+
+def _answer(made: Answer, results: dict[int, Result]) -> dict[str, Any]:
     return {
         "abstained": made.abstained,
         "missing": made.missing,
+        "note": made.note,
         "confidence": made.confidence,
         "threshold": made.threshold,
         "mode": made.mode,
-        "sentences": [
-            {
-                "text": one.text,
-                "citations": list(one.citations),
-                "start": one.start,
-                "end": one.end,
-                "doc_id": numbers.get(one.number),
-                "verified": one.verified,
-            }
-            for one in made.claims
-        ],
+        "sentences": [_sentence(one, results.get(one.number)) for one in made.claims],
         "text": made.text,
         "verified_share": made.verified_share,
+    }
+
+
+def _sentence(claim: Claim, result: Result | None) -> dict[str, Any]:
+    """A sentence, and where in the document what supports it stands: a result may show a part."""
+    begin = result.start if result else 0
+    return {
+        "text": claim.text,
+        "citations": list(claim.citations),
+        "start": begin + claim.start,
+        "end": begin + claim.end,
+        "doc_id": result.doc_id if result else None,
+        "verified": claim.verified,
     }

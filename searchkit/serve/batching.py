@@ -10,9 +10,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from searchkit.errors import EmptyText
+from searchkit.serve.messages import MAX_QUERY
 
 if TYPE_CHECKING:
     from searchkit.encode.embedder import Role, TextEncoder, Vectors
@@ -152,7 +153,7 @@ class Batcher:
         if self._encoder is None:
             self._encoder = self._load()
         encoder = self._encoder
-        prepared, counts = [], []
+        prepared: list[Any] = []
         readable: list[tuple[str, Future[Embedded]]] = []
         for text, future in zip(texts, futures, strict=True):
             try:
@@ -160,17 +161,21 @@ class Batcher:
             except EmptyText as error:  # this one's alone
                 future.set_exception(error)
                 continue
-            counts.append(encoder.unknown_tokens(one))
+            prepared.append(one)
             readable.append((text, future))
-            prepared.append(text)
         if not readable:
             return
-        vectors = encoder.encode_prepared(encoder.prepare(prepared, role)).vectors[self.name]
+        counts = [encoder.unknown_tokens(one) for one in prepared]
+        if isinstance(prepared[0], list):  # of an `Embedder`: tokens, which need not be made again
+            together: Any = [tokens for one in prepared for tokens in one]
+        else:
+            together = encoder.prepare([text for text, _ in readable], role)
+        vectors = encoder.encode_prepared(together).vectors[self.name]
         self.work.texts += len(readable)
         self.work.sizes[len(readable)] = self.work.sizes.get(len(readable), 0) + 1
         for (text, future), vector, tokens in zip(readable, vectors, counts, strict=True):
             embedded = Embedded(vector.copy(), tokens)  # a row keeps its whole batch alive
-            if role == "query":
+            if role == "query" and len(text) <= MAX_QUERY:
                 with self._there:
                     self._known[text] = embedded
                     if len(self._known) > _REMEMBERED:

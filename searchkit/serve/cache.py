@@ -18,6 +18,9 @@ class _Flight:
     waiting: int = 0
 
 
+_ENTRY = 512  # bytes that an answer takes beside its own: its key, and its place
+
+
 class Cache:
     """Answers by request, the least recently used leaving first; used in one event loop.
 
@@ -43,7 +46,7 @@ class Cache:
         """The answer to a request, and whether it was there.
 
         Args:
-            key: the request and the generation that answers.
+            key: tells the request and the generation that answers from all others; short.
             make: the answer, when nobody has asked yet; what it raises is kept for nobody.
         """
         if (kept := self._kept.get(key)) is not None:
@@ -69,12 +72,14 @@ class Cache:
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
         answer = await make()
-        if len(answer) <= self.most:
-            self.size += len(answer) - len(self._kept.pop(key, b""))
+        if len(answer) + _ENTRY <= self.most:
+            if (before := self._kept.pop(key, None)) is not None:
+                self.size -= len(before) + _ENTRY
             self._kept[key] = answer
+            self.size += len(answer) + _ENTRY
             while self.size > self.most:
                 _, gone = self._kept.popitem(last=False)
-                self.size -= len(gone)
+                self.size -= len(gone) + _ENTRY
         return answer
 
     def _landed(self, key: Hashable, flight: _Flight) -> None:

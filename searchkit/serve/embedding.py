@@ -3,14 +3,17 @@
 import asyncio
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from searchkit.errors import BadInput, UnknownName
-from searchkit.serve.batching import Embedded
+from searchkit.serve.batching import Batcher, Embedded
 from searchkit.serve.messages import EmbeddingsAsked
 from searchkit.serve.shelf import Shelf
+
+if TYPE_CHECKING:
+    from searchkit.encode.embedder import Role
 
 
 async def embeddings(shelf: Shelf, asked: EmbeddingsAsked) -> bytes:
@@ -31,13 +34,28 @@ async def embeddings(shelf: Shelf, asked: EmbeddingsAsked) -> bytes:
     for number, text in enumerate(texts):
         if not text.strip():
             raise BadInput(f"input {number} is empty; it has nothing to embed")
-    futures = [batcher.submit(text, asked.input_type) for text in texts]
+    found = []
+    if asked.dimensions is not None:  # the first one tells how many there are, before all are made
+        found = await _encoded(batcher, texts[:1], asked.input_type)
+        if asked.dimensions > (size := len(found[0].vector)):
+            raise BadInput(
+                f"dimensions is {asked.dimensions}, and {asked.model} gives {size}; ask for fewer"
+            )
+    found += await _encoded(batcher, texts[len(found) :], asked.input_type)
+    return await asyncio.to_thread(_answer, found, asked)
+
+
+async def _encoded(batcher: Batcher, texts: list[str], role: "Role") -> list[Embedded]:
+    futures = [batcher.submit(text, role) for text in texts]
     try:
-        found = await asyncio.gather(*map(asyncio.wrap_future, futures))
+        return await asyncio.gather(*map(asyncio.wrap_future, futures))
     except BaseException:
         for future in futures:
             future.cancel()
         raise
+
+
+def _answer(found: list[Embedded], asked: EmbeddingsAsked) -> bytes:
     tokens = sum(one.tokens for one in found)
     data = [
         {"object": "embedding", "index": number, "embedding": _told(one, asked)}
@@ -51,11 +69,6 @@ async def embeddings(shelf: Shelf, asked: EmbeddingsAsked) -> bytes:
 def _told(embedded: Embedded, asked: EmbeddingsAsked) -> Any:
     vector = embedded.vector
     if asked.dimensions is not None:
-        if asked.dimensions > len(vector):
-            raise BadInput(
-                f"dimensions is {asked.dimensions}, and {asked.model} gives {len(vector)}; ask for "
-                "fewer"
-            )
         vector = vector[: asked.dimensions]
         vector = vector / max(float(np.linalg.norm(vector)), 1e-12)
     if asked.encoding_format == "base64":

@@ -26,10 +26,11 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
-OPEN = frozenset({"/", "/favicon.ico", "/api/health", "/api/ready"})
+_PAGE = frozenset({"/", "/favicon.ico"})
+OPEN = _PAGE | {"/api/health", "/api/ready"}
 """What is answered without a token: the page, which asks for one, and that the server is there."""
 STATIC = "/static/"
-# What is answered however much there is to do.
+# What is answered however much there is to do, and reads no body.
 _CHEAP = OPEN | {"/metrics"}
 _JSON = b"application/json"
 _CSP = (
@@ -51,16 +52,24 @@ class Limits:
     """What a request may cost.
 
     Attributes:
+        head_s: seconds in which its address and headers must have come.
         body: bytes of it.
         body_s: seconds in which it must have come.
-        answer_s: seconds until its answer begins.
+        answer_s: seconds until its answer begins, of a stream until its first event.
+        stream_s: seconds until a stream ends.
+        unread_s: seconds without any of an answer being read.
         requests: how many are under way at once.
+        waiting: how many connections may be open besides, for requests that are yet to come.
     """
 
+    head_s: float = 10.0
     body: int = 4 << 20
     body_s: float = 10.0
     answer_s: float = 30.0
+    stream_s: float = 600.0
+    unread_s: float = 30.0
     requests: int = 512
+    waiting: int = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +142,9 @@ class Guard:
         try:
             await self._admit(scope, receive, answer)
         except Refused as refused:
-            await answer.refuse(refused.status, refused.message, refused.headers)
+            # What of the request is yet to come is read by nobody.
+            headers = [*refused.headers, (b"connection", b"close")]
+            await answer.refuse(refused.status, refused.message, headers)
         except _Gone:
             answer.status = answer.status or 499
         except Exception as error:  # a fault of ours: told here, and to nobody else
@@ -157,8 +168,8 @@ class Guard:
         self._check_names(scope)
         if self._token and path not in OPEN and not path.startswith(STATIC):
             self._check_token(scope)
-        body = await self._body(scope, receive)
         if path in _CHEAP or path.startswith(STATIC):
+            body = await self._body(scope, receive, 0)
             await self._answer(scope, body, receive, answer)
             return
         if self.running >= self.limits.requests:
@@ -169,6 +180,7 @@ class Guard:
             )
         self.running += 1
         try:
+            body = await self._body(scope, receive, self.limits.body)
             await self._answer(scope, body, receive, answer)
         finally:
             self.running -= 1
@@ -192,6 +204,10 @@ class Guard:
                     f"a page of {escaped(origin[:200])!r} may not ask this server; only its own "
                     "page may",
                 )
+        path = scope["path"]
+        sites = _values(scope, b"sec-fetch-site")
+        if path not in _PAGE and not path.startswith(STATIC) and _FOREIGN.intersection(sites):
+            raise Refused(403, "a page of another site may not ask this server; only its own may")
 
     def _check_token(self, scope: Scope) -> None:
         given = _values(scope, b"authorization")
@@ -206,9 +222,8 @@ class Guard:
                 [(b"www-authenticate", b"Bearer")],
             )
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive, most: int) -> bytes:
         """The whole body, of at most so many bytes that came in time."""
-        most = self.limits.body
         told = _values(scope, b"content-length")
         if told and told[0].isdecimal() and (len(told[0]) > 18 or int(told[0]) > most):
             raise Refused(413, f"the body has {told[0][:20]} bytes; at most {most} are read")
@@ -231,7 +246,6 @@ class Guard:
             raise Refused(
                 408,
                 f"the body had not come after {self.limits.body_s:g} s; send it at once",
-                [(b"connection", b"close")],
             ) from None
         if size:
             kinds = [
@@ -260,12 +274,13 @@ class Guard:
 
         task = asyncio.ensure_future(self._run(scope, replay, answer))
         try:
-            await asyncio.wait({task, gone}, timeout=self.limits.answer_s, return_when=_FIRST)
-            if not task.done() and not gone.done() and answer.begun:  # a stream takes its time
-                await asyncio.wait({task, gone}, return_when=_FIRST)
+            awaited = {task, gone, answer.first}
+            await asyncio.wait(awaited, timeout=self.limits.answer_s, return_when=_FIRST)
+            if answer.begun:  # a stream takes its time
+                await asyncio.wait({task, gone}, timeout=self.limits.stream_s, return_when=_FIRST)
             if task.done():
                 await task
-            elif gone.done():
+            elif gone.done() or answer.begun:
                 raise _Gone
             else:
                 raise Refused(
@@ -291,31 +306,47 @@ class Guard:
 
 
 class _Gone(Exception):
-    """Nobody waits for the answer any more."""
+    """Nobody waits for the answer any more, or nobody may any longer."""
 
 
 _FIRST = asyncio.FIRST_COMPLETED
+_FOREIGN = frozenset({"cross-site", "same-site"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class _Answer:
-    """What is sent, with the headers that every answer has."""
+    """What is sent, with the headers that every answer has.
+
+    They are sent with the first of the body: a stream without an event can still be refused.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._start: Message | None = None
         self.status = self.size = 0
-        self.begun = False
+        self.first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything was sent."""
+        return self.first.done()
 
     async def send(self, message: Message) -> None:
         """Send a part of it."""
         if message["type"] == "http.response.start":
-            self.begun, self.status = True, message["status"]
             own = {name.lower() for name, _ in message.get("headers", ())}
             missing = [one for one in _HEADERS if one[0] not in own]
-            message = {**message, "headers": [*message.get("headers", ()), *missing]}
-        else:
-            self.size += len(message.get("body", b""))
-        await self._send(message)
+            self._start = {**message, "headers": [*message.get("headers", ()), *missing]}
+            return
+        body = message.get("body", b"")
+        if self._start is not None and (body or not message.get("more_body")):
+            self.first.set_result(None)
+            self.status = self._start["status"]
+            start, self._start = self._start, None
+            await self._send(start)
+        if self.begun:
+            self.size += len(body)
+            await self._send(message)
 
     async def refuse(self, status: int, message: str, headers: Headers = ()) -> None:
         """Say why there is no answer, unless one has begun."""

@@ -2,14 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_K = 1000
 MAX_QUERY = 8192  # characters
 MAX_INPUTS = 2048  # texts of one request for embeddings, as many as OpenAI takes
 MAX_PAGE = 1000  # documents of one page of a list
 MAX_SPAN = 100_000  # characters
+MAX_INPUT = 100_000  # characters of a text to be embedded; no model here reads as many
 _MAX_FILTERS = 64
+_MAX_FIELDS = 64
 
 ModeName = Literal["hybrid", "dense", "bm25"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -17,6 +19,7 @@ Pattern = Annotated[str, Field(min_length=1, max_length=1000)]
 Patterns = Annotated[list[Pattern], Field(max_length=_MAX_FILTERS)]
 DocId = Annotated[str, Field(min_length=1, max_length=4096)]
 Query = Annotated[str, Field(max_length=MAX_QUERY)]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_INPUT)]
 Depth = Annotated[int, Field(ge=1, le=MAX_K)]
 
 
@@ -24,6 +27,14 @@ class _Asked(BaseModel):
     """Whatever comes from outside: no field that is unknown, no value that has to be guessed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_many(cls, given: Any) -> Any:
+        """Each field that is unknown would be an error of its own; of a few it is said which."""
+        if isinstance(given, dict) and len(given) > _MAX_FIELDS:
+            raise ValueError(f"it has {len(given)} fields; at most {_MAX_FIELDS} are read")
+        return given
 
 
 class _Told(BaseModel):
@@ -247,12 +258,15 @@ class Span(_Told):
     end: int
     text: str
     length: int
+    format: str
+    language: str
 
 
 class Passages(_Told):
     """Passages of one document with words of a query."""
 
     results: list[Result]
+    notes: list[str]
 
 
 class JudgementAsked(_Asked):
@@ -311,12 +325,7 @@ class EmbeddingsAsked(_Asked):
     )
 
     model: Name
-    input: (
-        Annotated[str, Field(min_length=1)]
-        | Annotated[
-            list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_INPUTS)
-        ]
-    )
+    input: Text | Annotated[list[Text], Field(min_length=1, max_length=MAX_INPUTS)]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = Field(
         default=None, description="The first so many numbers of each vector, made unit length."
@@ -365,8 +374,3 @@ class Models(_Told):
 
     object: Literal["list"]
     data: list[Model]
-
-
-def example(**fields: Any) -> dict[str, Any]:
-    """An answer in the OpenAPI page."""
-    return {"content": {"application/json": {"example": fields}}}

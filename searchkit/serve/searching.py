@@ -3,20 +3,26 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
 from searchkit import catalog
 from searchkit.errors import BadInput, UnknownName
-from searchkit.index.live.query import NONE, Filters, moment
+from searchkit.index.live.query import NONE, Filters
 from searchkit.records import Hit
+from searchkit.search import filtering
 from searchkit.search.modes import FUSIONS
+from searchkit.search.notes import taken
 from searchkit.search.source import Result, System
 from searchkit.serve.batching import Embedded
 from searchkit.serve.cache import Cache
+from searchkit.serve.guard import Refused
 from searchkit.serve.messages import Filtered, SearchAsked
 from searchkit.serve.shelf import Opened, Served, Shelf
 
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 TEXT = 2000  # characters of a result's text, where a result may be a whole book
 _LEAD = 200  # of them before the first word that matches
 _FUSION = "rrf"
+TURNS = 8  # of who reranks or writes, those under way included
 
 Loaders = Mapping[str, "Callable[[], Reranker]"]
 
@@ -58,6 +65,41 @@ class Rerankers:
         return self._loaded[name]
 
 
+class Turns:
+    """A queue for the one thread that computes long: whoever would wait too long is told so."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def check(self) -> None:
+        """See whether there is room.
+
+        Raises:
+            Refused: there is none.
+        """
+        if self._taken >= TURNS:
+            raise Refused(
+                429,
+                f"{self._taken} wait for the one model that reranks and writes, which is the most; "
+                "try again later, or ask without it",
+                [(b"retry-after", b"10")],
+            )
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait in the queue, and leave it at the end.
+
+        Raises:
+            Refused: there is no room.
+        """
+        self.check()
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Searching:
     """What a search needs.
@@ -68,6 +110,7 @@ class Searching:
         rerankers: those that may be asked for.
         threads: where searches run.
         models: one thread, for what computes long.
+        turns: of those who wait for it.
     """
 
     shelf: Shelf
@@ -75,6 +118,7 @@ class Searching:
     rerankers: Rerankers
     threads: Executor
     models: Executor
+    turns: Turns = field(default_factory=Turns)
 
     async def answer(self, served: Served, asked: SearchAsked) -> tuple[bytes, str]:
         """The answer to a search as JSON, and the generation that gave it.
@@ -86,7 +130,8 @@ class Searching:
         opened = served.now()
         generation = opened.source.generation
         self.rerankers.check(asked.rerank)
-        key = (served.name, generation, asked.model_dump_json())
+        told = json.dumps([served.name, generation, asked.model_dump_json()])
+        key = blake3(told.encode()).digest()
         body, cached = await self.cache.get(key, partial(self._made, opened, asked))
         took = round((time.perf_counter() - began) * 1e3, 2)
         rest = json.dumps({"cached": cached, "took_ms": took})
@@ -113,18 +158,26 @@ class Searching:
         rankings = []
         for system in systems:
             find = partial(_find, opened, asked, system, filters)
-            found = await loop.run_in_executor(self.threads, find)
-            if asked.rerank and text.strip():
+            found, heard = await loop.run_in_executor(self.threads, find)
+            opened.keep(heard)
+            if asked.rerank and (text.strip() or not asked.typing):
                 rerank = partial(self._rerank, asked, text, found)
-                found = await loop.run_in_executor(self.models, rerank)
-            rankings.append(found)
-        told = [_ranked(asked, *one, source.whole) for one in zip(systems, rankings, strict=True)]
+                with self.turns.taken():
+                    found = await loop.run_in_executor(self.models, rerank)
+            rankings.append(found[: asked.k])
+        read_again = asked.rerank if text.strip() else None
+        told = [
+            _ranked(asked, *one, source.whole, read_again)
+            for one in zip(systems, rankings, strict=True)
+        ]
+        if asked.typing and not asked.literal and (complaint := source.complaint(asked.query)):
+            notes.append(complaint)
         answer = {
             "query": asked.query,
             **told[0],
             "compared": told[1] if len(told) > 1 else None,
             "explanation": _explained(systems[0], asked) if asked.explain else None,
-            "notes": [*opened.take_notes(), *notes],
+            "notes": [*opened.notes, *notes],
             "generation": source.generation,
         }
         return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
@@ -136,12 +189,12 @@ class Searching:
         return [f"{variant} reads {encoder.max_tokens} tokens of a query, and this one has more"]
 
     def _rerank(self, asked: SearchAsked, text: str, found: list[Result]) -> list[Result]:
-        from searchkit.search.reranking import rerank
+        from searchkit.search.reranking import rerank, text_of_passage
 
         assert asked.rerank is not None
         reranker = self.rerankers.get(asked.rerank)
-        placed = rerank(reranker, text, found, read_text, depth=asked.rerank_depth)
-        return [one.item for one in placed][: asked.k]
+        placed = rerank(reranker, text, found, text_of_passage, depth=asked.rerank_depth)
+        return [one.item for one in placed]
 
 
 def encoded_text(opened: Opened, query: str, literal: bool) -> str:
@@ -151,27 +204,13 @@ def encoded_text(opened: Opened, query: str, literal: bool) -> str:
     return " ".join(query.split()) if literal else opened.source.need(query)
 
 
-def read_text(result: Result) -> str:
-    """What of a result a reranker reads."""
-    return "\n".join(part for part in (" › ".join(result.trail), result.text) if part)
-
-
 def filters_of(asked: Filtered) -> Filters:
     """Filters that hold besides those of the query.
 
     Raises:
         BadInput: a time is none, or there is none between the two.
     """
-    first, last = _moment("after", asked.after), _moment("before", asked.before)
-    if first is not None and last is not None and first >= last:
-        raise BadInput("after is not earlier than before, so no time is left; swap them")
-    return Filters(
-        path=tuple(asked.path),
-        format=tuple(one.lower() for one in asked.format),
-        language=tuple(one.lower() for one in asked.lang),
-        after=first,
-        before=last,
-    )
+    return filtering.filters_of(asked.path, asked.format, asked.lang, asked.after, asked.before)
 
 
 def told_system(system: System) -> dict[str, Any]:
@@ -209,14 +248,17 @@ def told_result(result: Result, whole: bool) -> dict[str, Any]:
     }
 
 
-def _find(opened: Opened, asked: SearchAsked, system: System, filters: Filters) -> list[Result]:
+def _find(
+    opened: Opened, asked: SearchAsked, system: System, filters: Filters
+) -> tuple[list[Result], list[str]]:
+    """The results of a search, and what it said in this thread."""
     whole = opened.source.whole
     if whole and (filters != NONE or asked.all_passages):
         raise BadInput(
             f"{opened.source.name} is the index of a collection, whose documents are whole and "
             "have no path, format, language or time; leave out filters and all_passages"
         )
-    return opened.source.find(
+    found = opened.source.find(
         asked.query,
         max(asked.k, asked.rerank_depth) if asked.rerank else asked.k,
         mode=system.mode,
@@ -226,17 +268,18 @@ def _find(opened: Opened, asked: SearchAsked, system: System, filters: Filters) 
         per_document=whole or not asked.all_passages,
         typing=asked.typing,
     )
+    return found, taken(opened.source.notes)
 
 
 def _ranked(
-    asked: SearchAsked, system: System, found: Sequence[Result], whole: bool
+    asked: SearchAsked, system: System, found: Sequence[Result], whole: bool, rerank: str | None
 ) -> dict[str, Any]:
     results = [told_result(one, whole) for one in found]
     if asked.explain:
         for one in results:
             for listed in one["lists"]:
                 listed["share"] = _share(system, listed["rank"], listed["score"])
-    return {"system": {**told_system(system), "rerank": asked.rerank}, "results": results}
+    return {"system": {**told_system(system), "rerank": rerank}, "results": results}
 
 
 def _share(system: System, rank: int, score: float) -> float:
@@ -263,12 +306,3 @@ def _explained(system: System, asked: SearchAsked) -> str:
         if asked.rerank
         else told
     )
-
-
-def _moment(name: str, value: str | None) -> float | None:
-    if value is None:
-        return None
-    found = moment(value.strip())
-    if found is None:
-        raise BadInput(f"{name} is {value!r}; write 2024, 2024-05 or 2024-05-31")
-    return found

@@ -19,6 +19,7 @@ from searchkit.errors import SearchkitError, UnknownName
 from searchkit.index.store import Store
 from searchkit.search import contents
 from searchkit.search.encoders import open_encoders
+from searchkit.search.notes import ThreadNotes, taken
 from searchkit.search.source import Source, System, open_source
 from searchkit.serve.batching import MOST, Batcher, Embedded
 
@@ -42,12 +43,12 @@ class Opened:
     Attributes:
         source: searches it, and nothing newer.
         when: it was opened, POSIX seconds.
-        notes: what a person should know of its searches.
+        notes: what a person should know of the generation, found out as it is searched.
     """
 
     source: Source
     when: float
-    notes: dict[str, None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     _systems: "dict[tuple[Mode | None, str | None], System]" = field(default_factory=dict)
 
     def choose(self, mode: "Mode | None", variant: str | None) -> System:
@@ -58,13 +59,10 @@ class Opened:
             self._systems[mode, variant] = self.source.choose(mode, variant)
         return self._systems[mode, variant]
 
-    def take_notes(self) -> list[str]:
-        """What was said so far."""
-        while self.source.notes:
-            self.notes[self.source.notes.popleft()] = None
-            if len(self.notes) > _NOTES:
-                del self.notes[next(iter(self.notes))]
-        return list(self.notes)
+    def keep(self, lines: Sequence[str]) -> None:
+        """Take up what was said of the generation, which holds for all who search it."""
+        if lines:
+            self.notes = tuple(dict.fromkeys((*self.notes, *lines)))[-_NOTES:]
 
 
 @dataclass(slots=True)
@@ -108,6 +106,10 @@ class Shelf:
         device: where models compute; the best there is by default.
         batch: how many texts an encoder takes at once at most.
         extra: other encoders, by name, as functions that load them.
+
+    Attributes:
+        renewals: how many generations were opened.
+        tell: told in a line of faults that nobody expected.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class Shelf:
         self._retired: list[tuple[float, Batcher]] = []
         self._looking = ThreadPoolExecutor(1, "generations")
         self.renewals = 0
+        self.tell: Callable[[str], None] = lambda _: None
 
     def names(self) -> list[str]:
         """Of all indexes that are served, in alphabetical order."""
@@ -149,9 +152,10 @@ class Shelf:
         paths = self._paths
         if paths is None:
             paths = {name: places.indexes() / name for name in places.index_names()}
-        for name in set(self._served) - set(paths):
+        gone = set(self._served) - set(paths)
+        for name in gone:
             del self._served[name]
-        changed = False
+        changed = bool(gone)
         for name, path in paths.items():
             served = self._served.setdefault(name, Served(name, path))
             stamp, now = _stamp(path), time.monotonic()
@@ -164,11 +168,19 @@ class Shelf:
             self._retired.pop(0)[1].close()
 
     async def follow(self) -> None:
-        """Look again and again, without holding up the event loop."""
+        """Look again and again, without holding up the event loop; nothing ends it but its task."""
         loop = asyncio.get_running_loop()
+        told = ""
         while True:
             await asyncio.sleep(LOOK)
-            await loop.run_in_executor(self._looking, self.look)
+            wrong = ""
+            try:
+                await loop.run_in_executor(self._looking, self.look)
+            except Exception as error:
+                wrong = f"{type(error).__name__}: {error}"
+            if wrong and wrong != told:
+                self.tell(f"new generations cannot be looked for, and will be again: {wrong}")
+            told = wrong
 
     def warm(self) -> "list[Future[Embedded]]":
         """Let the encoders load that searches use by default, so that the first need not wait."""
@@ -234,20 +246,33 @@ class Shelf:
         before = served._opened
         try:
             if before is None:
-                source: Source | None = open_source(served.path, self._device, self.encode)
+                source: Source | None = self._open(served.path)
             else:
-                source = before.source.renewed()
+                source = self._renewed(served.path, before.source)
             if source is not None:
                 source.hold()
         except (SearchkitError, OSError) as error:
             served.fault = str(error)
             return False
+        except Exception as error:  # a fault of ours, or of a file: the other indexes go on
+            served.fault = f"something went wrong as it was opened ({type(error).__name__})"
+            self.tell(f"{served.name} cannot be opened: {type(error).__name__}: {error}")
+            return False
         served.fault = ""
         if source is None:
             return False
-        served._opened = Opened(source, time.time())
+        served._opened = Opened(source, time.time(), tuple(taken(source.notes)))
         self.renewals += 1
         return True
+
+    def _open(self, path: Path) -> Source:
+        return open_source(path, self._device, self.encode, ThreadNotes())
+
+    def _renewed(self, path: Path, source: Source) -> Source | None:
+        try:
+            return source.renewed()
+        except SearchkitError:  # an index of another kind may have taken its place
+            return self._open(path)
 
     def _tidy(self) -> None:
         """Let go of models that no index has any more."""
@@ -275,15 +300,3 @@ def _stamp(path: Path) -> _Stamp | None:
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns, status.st_size
-
-
-def reading(paths: Sequence[Path]) -> Callable[[str], str]:
-    """A function that takes the folders of this machine out of a message for somebody else."""
-    hidden = sorted({str(path) for path in paths} | {str(path.resolve()) for path in paths})
-
-    def told(message: str) -> str:
-        for folder in reversed(hidden):  # the longer of two comes first
-            message = message.replace(f"{folder}/", "").replace(folder, Path(folder).name)
-        return message
-
-    return told

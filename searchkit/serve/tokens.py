@@ -43,7 +43,7 @@ def new(file: Path) -> str:
 
 
 class Token:
-    """A token as its hash.
+    """A token as its hash; it is read again when it was written again.
 
     Args:
         file: that `new` wrote.
@@ -53,6 +53,21 @@ class Token:
     """
 
     def __init__(self, file: Path) -> None:
+        self._file = file
+        self._stamp = _stamp(file)
+        self._hash = self._read(file)
+
+    def accepts(self, given: str) -> bool:
+        """Whether this is the token; it takes the same time for all that are not."""
+        if (stamp := _stamp(self._file)) != self._stamp:
+            try:
+                self._hash = self._read(self._file)
+            except BadInput:  # it is void, and there is no other
+                self._hash = ""
+            self._stamp = stamp
+        return hmac.compare_digest(_hash(given).encode(), self._hash.encode())
+
+    def _read(self, file: Path) -> str:
         try:
             content = file.read_text(encoding="ascii")
             mode = stat.S_IMODE(file.stat().st_mode)
@@ -64,18 +79,24 @@ class Token:
             raise BadInput(f"{file} cannot be read as the hash of a token ({error})") from error
         if mode & 0o077:
             raise BadInput(f"{file} has mode {mode:o}, and others may read it: chmod 600 {file}")
-        self._hash = content.strip().removeprefix(_START)
-        if len(self._hash) != 64 or not content.startswith(_START):
+        found = content.strip().removeprefix(_START)
+        if len(found) != 64 or not content.startswith(_START):
             raise BadInput(
                 f"{file} does not hold the hash of a token; make one with: "
                 "searchkit serve --new-token"
             )
-
-    def accepts(self, given: str) -> bool:
-        """Whether this is the token; it takes the same time for all that are not."""
-        return hmac.compare_digest(_hash(given).encode(), self._hash.encode())
+        return found
 
 
 def _hash(token: str) -> str:
     told = token.encode("utf-8", "surrogatepass")
     return blake3(told, derive_key_context=_CONTEXT).hexdigest()
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    """What tells a file from what it was before; None if it is not there."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode

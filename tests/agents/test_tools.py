@@ -3,7 +3,9 @@
 import asyncio
 import json
 import shutil
+import threading
 
+import anyio
 import pytest
 from mcp import Client
 
@@ -317,3 +319,41 @@ def test_no_path_of_this_machine_is_told(place, ask):
     for name, arguments in (("search", {"query": "ferry"}), ("list_indexes", {})):
         said = ask(name, of=of, **arguments).text
         assert str(place) not in said and "home" not in said
+
+
+def test_a_page_of_a_document_fits_as_json_too(followed, ask):
+    (followed.files / "quotes.txt").write_text('He said "no" \\o/.\n"' * 3000)
+    followed.follow()
+    read = ask("read", of=followed.shelf, doc_id="quotes.txt", max_tokens=500)
+    assert tokens(json.dumps(read.data, ensure_ascii=False)) <= 500
+    assert read.data["next_cursor"]
+    assert len(read.data["text"]) > 500
+
+
+def test_calls_that_nobody_waits_for_keep_their_places():
+    go, begun = threading.Event(), []
+
+    def names():
+        begun.append(1)
+        assert go.wait(60)
+        return {}
+
+    server = create_server(Shelf(names))
+
+    async def ask(client):
+        with anyio.move_on_after(0.2):
+            await client.call_tool("list_indexes", {})
+
+    async def many():
+        async with Client(server) as client:
+            async with anyio.create_task_group() as group:
+                for _ in range(8):
+                    group.start_soon(ask, client)
+            await ask(client)
+            at_once = len(begun)
+            go.set()
+            await client.call_tool("list_indexes", {})
+            return at_once
+
+    assert asyncio.run(many()) == 8
+    assert len(begun) == 9

@@ -89,6 +89,13 @@ def test_a_token_that_is_none_is_refused(refused, monkeypatch, tmp_path, token):
     assert "SEARCHKIT_MCP_TOKEN holds" in refused("mcp", "--http")
 
 
+def test_a_token_that_others_may_read_is_refused(refused, tmp_path):
+    (tmp_path / "token").write_text("x" * 32)
+    (tmp_path / "token").chmod(0o640)
+    said = refused("mcp", "--http", "--token-file", tmp_path / "token", "--install")
+    assert "has mode 640, and others may read it: chmod 600" in said
+
+
 def test_an_unknown_index_is_refused_before_anything_is_served(refused, index):
     assert refused("mcp", "nope").startswith("no index 'nope'; there are: toy")
 

@@ -87,6 +87,8 @@ def test_sigterm_lets_a_request_that_is_under_way_be_answered(index):
 def test_other_addresses_want_a_token(index, capsys, home):
     assert main(["serve", "--host", "0.0.0.0", "--port", "0"]) == 1
     assert "make one with: searchkit serve --new-token" in capsys.readouterr().err
+    assert main(["serve", "--allow-host", "search.lan", "--port", "0"]) == 1
+    assert "search.lan leads here, so the server needs a token" in capsys.readouterr().err
     assert main(["serve", "--new-token"]) == 0
     out, err = capsys.readouterr()
     token = out.strip()
@@ -120,6 +122,44 @@ def test_what_cannot_be_served_is_told_in_a_line(index, capsys):
     assert "there is none in" in capsys.readouterr().err
     assert main(["serve", "--rerank", "magic"]) == 1
     assert "magic" in capsys.readouterr().err
+
+
+BUSY = """
+import sys, threading, time
+from pathlib import Path
+from searchkit.serve import running
+from searchkit.serve.app import Settings, create_app
+from searchkit.serve.shelf import Shelf
+
+def load():
+    print("loading", flush=True)
+    time.sleep(200)
+
+shelf = Shelf({"notes": Path(sys.argv[1])})
+shelf.look()
+listening = running.listen("127.0.0.1", 0)
+print(listening.getsockname()[1], flush=True)
+app = create_app(shelf, Settings(rerankers={"slow": load}))
+running.run(running.server_of(app, drain_s=1), listening)
+running.leave()
+"""
+
+
+def test_sigterm_waits_for_no_thread_longer_than_it_says(index):
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY, str(index)], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        body = b'{"query": "ferry", "mode": "bm25", "rerank": "slow"}'
+        head = "POST /api/indexes/notes/search HTTP/1.1\r\nHost: localhost\r\n"
+        head += f"Content-Length: {len(body)}"
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(head.encode() + b"\r\nContent-Type: application/json\r\n\r\n" + body)
+            assert process.stdout.readline() == "loading\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(100) == 0
 
 
 def _get(url: str) -> str:

@@ -101,3 +101,13 @@ def test_state_counts_files_and_passages(notes, toy_index):
 
 def test_several_encoders_without_a_default_leave_words(toy_index):
     assert open_source(toy_index).default == System("bm25")
+
+
+def test_the_generation_is_that_which_a_search_went_over_to(notes):
+    source = open_source(notes)
+    before = source.generation
+    (notes.parent / "files" / "0.md").write_text("Sheep.\n")
+    sync(notes, (), Plan(workers=1, encode=False))
+    assert source.generation == before
+    source._searcher.refresh()  # as a search does that lacks a part
+    assert source.generation == source.store.generation != before

@@ -271,3 +271,30 @@ def test_folders_of_this_machine_are_in_no_message(serve, notes, manual, tmp_pat
     assert any("404" in one for one in said)
     assert all(str(tmp_path) not in one and str(manual.parent) not in one for one in said)
     assert all(os.environ["SEARCHKIT_HOME"] not in one for one in said)
+
+
+def test_a_browser_says_which_page_asks(server):
+    site = b"Sec-Fetch-Site: "
+    for foreign in (b"cross-site", b"same-site"):
+        told = site + foreign + b"\r\n"
+        for path in ("/api/indexes", "/api/health", "/metrics", "/openapi.json"):
+            assert status(server.raw(request(path, extra=told))) == 403
+        for path in ("/", "/static/app.js"):
+            assert status(server.raw(request(path, extra=told))) == 200
+    for own in (b"same-origin", b"none"):
+        assert status(server.raw(request("/api/indexes", extra=site + own + b"\r\n"))) == 200
+
+
+def test_a_new_token_makes_the_older_one_void_for_a_server_that_runs(tmp_path):
+    file = tmp_path / "token"
+    first = tokens.new(file)
+    token = Token(file)
+    assert token.accepts(first)
+    second = tokens.new(file)
+    assert not token.accepts(first)
+    assert token.accepts(second)
+    file.unlink()
+    assert not token.accepts(second)
+    assert token.accepts(third := tokens.new(file))
+    file.chmod(0o644)
+    assert not token.accepts(third)

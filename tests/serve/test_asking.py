@@ -1,12 +1,18 @@
 """Questions over HTTP: server-sent events, as clients read them."""
 
 import json
+import socket
 import threading
 import time
+from contextlib import ExitStack
 
+import httpx2
 import pytest
 
 from searchkit.serve.client import ServerError
+from searchkit.serve.guard import Limits
+from searchkit.serve.searching import TURNS
+from tests.serve.conftest import until
 
 QUESTION = "What is the chamber of the autoclave cleaned with?"
 
@@ -22,11 +28,22 @@ def test_an_answer_has_its_passages_and_where_each_sentence_stands(serve, notes)
         sentence = answer["sentences"][0]
         assert sentence["verified"]
         passage = passages[sentence["citations"][0]]
-        assert passage["text"][sentence["start"] : sentence["end"]] == sentence["text"]
         assert sentence["doc_id"] == passage["doc_id"] == "lab/autoclave.md"
         whole = client.document("notes", "lab/autoclave.md")["text"]
-        start, end = (passage["start"] + sentence[key] for key in ("start", "end"))
-        assert whole[start:end] == sentence["text"]
+        assert whole[sentence["start"] : sentence["end"]] == sentence["text"]
+
+
+def test_a_sentence_stands_where_it_says_in_a_long_document_of_which_a_part_is_shown(serve, manual):
+    with serve(manual).client() as client:
+        asked = {"mode": "bm25", "threshold": 0.0}
+        events = list(client.ask("manual", "Which ferry comes?", **asked))
+        long = {one["doc_id"]: one for one in events[0]["data"]["passages"]}["d1"]
+        assert long["start"] > 0
+        sentences = events[1]["data"]["sentences"]
+        assert "d1" in {one["doc_id"] for one in sentences}
+        for one in sentences:
+            whole = client.document("manual", one["doc_id"])["text"]
+            assert whole[one["start"] : one["end"]] == one["text"]
 
 
 def test_events_are_framed_as_browsers_read_them(serve, notes):
@@ -121,3 +138,77 @@ def test_a_fault_amid_an_answer_is_told(serve, notes):
         events = client.ask("notes", QUESTION, mode="bm25", threshold=0.0, generate=True)
         with pytest.raises(ServerError, match="the weights in x are torn"):
             list(events)
+
+
+def test_a_stream_without_a_first_event_is_given_up(serve, notes):
+    go = threading.Event()
+
+    def load():
+        assert go.wait(60)
+        return Writer()
+
+    server = serve(notes.path, generator=load, limits=Limits(answer_s=0.5))
+    asked = {"mode": "bm25", "threshold": 0.0, "generate": True}
+    try:
+        with (
+            server.client() as client,
+            pytest.raises(ServerError, match="408: no answer"),
+        ):
+            list(client.ask("notes", QUESTION, **asked))
+        assert server.app.running == 0
+    finally:
+        go.set()
+
+
+class Pondering(Writer):
+    """One that writes a sentence, and no more until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def stream(self, messages, *, max_tokens, temperature=0.0, seed=0):
+        yield "Clean the chamber of the autoclave with distilled water after each run [1]. "
+        yield "And "
+        assert self.go.wait(60)
+
+
+def test_a_stream_has_an_end(serve, notes):
+    writer = Pondering()
+    limits = Limits(answer_s=60, stream_s=0.5)
+    server = serve(notes.path, generator=lambda: writer, limits=limits)
+    asked = {"question": QUESTION, "mode": "bm25", "threshold": 0.0, "generate": True}
+    try:
+        with server.http() as http, pytest.raises(httpx2.RemoteProtocolError, match="peer closed"):
+            http.post("/api/indexes/notes/ask", json=asked)
+        until(lambda: not server.app.running)
+    finally:
+        writer.go.set()
+
+
+def test_who_would_wait_too_long_for_the_model_is_told_so(serve, notes):
+    go = threading.Event()
+
+    def load():
+        assert go.wait(60)
+        return Writer()
+
+    server = serve(notes.path, generator=load)
+    asked = {"question": QUESTION, "mode": "bm25", "generate": True}
+    body = json.dumps(asked).encode()
+    head = "POST /api/indexes/notes/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+    head += f"application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with ExitStack() as stack:
+        stack.callback(go.set)
+        for number in range(TURNS):
+            connection = socket.create_connection(("127.0.0.1", server.port))
+            stack.enter_context(connection)
+            connection.sendall(head.encode() + body)
+            until(lambda number=number: server.app.running == number + 1)
+        with server.http() as http:
+            answer = http.post("/api/indexes/notes/ask", json=asked)
+            assert answer.status_code == 429
+            assert answer.headers["retry-after"] == "10"
+            assert "which is the most" in answer.json()["error"]["message"]
+            found = http.post("/api/indexes/notes/search", json={"query": "ferry"})
+            assert found.status_code == 200

@@ -1,11 +1,14 @@
 """Indexes that change while they are served."""
 
+import os
 import shutil
 import threading
 
 import pytest
 
+from searchkit.search.corpus_source import CorpusSource
 from searchkit.search.live.sync import sync
+from searchkit.search.notes import ThreadNotes, taken
 from searchkit.serve.client import ServerError
 from searchkit.serve.shelf import Shelf
 from tests.serve.conftest import until
@@ -155,3 +158,66 @@ def test_vectors_that_are_new_are_searched(serve, tmp_path, tiny_model, tiny_var
         found = client.search("late", "ferry", mode="dense")
         assert found["system"]["variant"] == "mean-causal"
         assert found["results"]
+
+
+def test_an_index_of_another_kind_takes_the_place_of_one_that_was_deleted(
+    notes, write_manual, tmp_path
+):
+    shelf = Shelf({"notes": notes.path})
+    shelf.look()
+    assert not shelf.get("notes").now().source.whole
+    shutil.rmtree(notes.path)
+    write_manual(notes.path, [("x", "New", "A document about gannets.")])
+    shelf.look()
+    served = shelf.get("notes")
+    assert (served.fault, served.now().source.whole) == ("", True)
+    shelf.close()
+
+
+def test_the_model_of_an_index_that_is_gone_is_let_go(home, notes):
+    (home / "indexes").mkdir()
+    shutil.copytree(notes.path, home / "indexes" / "copied")
+    shelf = Shelf()
+    shelf.look()
+    store = shelf.get("copied").now().source.store
+    batcher = shelf.batcher(store, "mean-causal")
+    shutil.rmtree(home / "indexes" / "copied")
+    shelf.look()
+    assert [one for _, one in shelf._retired] == [batcher]
+    shelf.close()
+
+
+def test_a_fault_that_nobody_expected_ends_no_following(serve, notes, manual, monkeypatch):
+    server = serve(manual, notes.path)
+    renewed = CorpusSource.renewed
+    monkeypatch.setattr(CorpusSource, "renewed", lambda self: self.nothing_like_this)
+    os.utime(manual / "manifest.json")
+    until(lambda: "manual cannot be opened: AttributeError" in server.log.getvalue())
+    names = server.shelf.look
+    monkeypatch.setattr(server.shelf, "look", lambda: 1 / 0)
+    until(lambda: "will be again: ZeroDivisionError" in server.log.getvalue())
+    monkeypatch.setattr(server.shelf, "look", names)
+    monkeypatch.setattr(CorpusSource, "renewed", renewed)
+    (notes.folder / "new.txt").write_text("Gannets.\n")
+    before = server.shelf.renewals
+    notes.follow()
+    until(lambda: server.shelf.renewals > before)
+    with server.client() as client:
+        assert client.search("notes", "gannets", mode="bm25")["results"]
+        assert client.search("manual", "ferry", mode="bm25")["results"]
+
+
+def test_what_a_call_says_is_heard_by_whoever_made_it():
+    notes, heard = ThreadNotes(), []
+    notes.append("mine")
+
+    def other():
+        notes.append("its own")
+        heard.extend(taken(notes))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert heard == ["its own"]
+    assert taken(notes) == ["mine"]
+    assert taken(notes) == []

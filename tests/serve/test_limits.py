@@ -1,13 +1,18 @@
 """What a request may cost, and what it is told when it would cost more."""
 
+import asyncio
 import json
 import socket
 import threading
 import time
+from contextlib import ExitStack, suppress
 from urllib.parse import quote
 
+import httpx2
 import pytest
 
+from searchkit.serve.cache import Cache
+from searchkit.serve.client import ServerError
 from searchkit.serve.guard import Limits
 from tests.serve.conftest import until
 
@@ -258,3 +263,137 @@ def test_metrics_count_what_happened(serve, manual):
         name = line.partition("{")[0].split()[0]
         assert line.startswith("#") or any(name.startswith(one) for one in typed)
         assert line.startswith("#") or float(line.rpartition(" ")[2]) >= 0
+
+
+def test_what_reads_no_body_is_sent_none(serve, manual):
+    server = serve(manual)
+    with server.http() as http:
+        for path in ("/", "/api/health", "/metrics", "/static/app.js"):
+            answer = http.request("GET", path, content=b"{}", headers=JSON)
+            assert answer.status_code == 413
+            assert answer.headers["connection"] == "close"
+
+
+def test_a_request_counts_from_its_head_on(serve, manual):
+    server = serve(manual, limits=Limits(requests=1))
+    head = b"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head + b"Content-Length: 100\r\n\r\n{")
+        until(lambda: server.app.running == 1)
+        with server.http() as http:
+            assert http.get("/api/indexes").status_code == 429
+            assert http.get("/api/health").status_code == 200
+    until(lambda: server.app.running == 0)
+
+
+def test_who_is_refused_sends_no_more(serve, manual):
+    server = serve(manual, limits=Limits(body=10))
+    head = (
+        "POST /v1/embeddings HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
+    )
+    for host, kind, length, status in (
+        ("localhost", "application/json", 1 << 20, b"413"),
+        ("localhost", "text/plain", 4, b"415"),
+        ("evil.example", "application/json", 1 << 20, b"421"),
+    ):
+        request = head.format(host, kind, length).encode() + b"1234"
+        assert server.raw(request).startswith(b"HTTP/1.1 " + status)  # and the connection ends
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHost: loc"])
+def test_a_head_that_does_not_come_is_not_waited_for(serve, manual, begun):
+    server = serve(manual, limits=Limits(head_s=0.3))
+    with suppress(ConnectionResetError):
+        assert server.raw(begun) == b""
+    after = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTT"  # the second one's
+    with suppress(ConnectionResetError):
+        assert server.raw(after).startswith(b"HTTP/1.1 200")
+
+
+def answers(server) -> bool:
+    try:
+        with server.http() as http:
+            return http.get("/api/health").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_there_are_so_many_connections_and_no_more(serve, manual):
+    server = serve(manual, limits=Limits(requests=2, waiting=1))
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        with suppress(ConnectionResetError):
+            assert server.raw(b"") == b""
+    until(lambda: answers(server))
+
+
+def test_who_reads_nothing_is_let_go(serve, manual):
+    server = serve(manual, limits=Limits(unread_s=0.3, requests=1, waiting=0))
+    body = json.dumps({"model": "mean-causal", "input": ["sheep"] * 2048}).encode()
+    head = "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        for _ in range(6):  # more than all buffers on the way hold
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        until(lambda: "/v1/embeddings" in server.log.getvalue())
+        until(lambda: answers(server))  # there is room for one connection
+
+
+def test_a_key_counts_among_what_is_kept():
+    async def fill():
+        cache = Cache(10_000)
+
+        async def answer():
+            return b"{}"
+
+        for number in range(1000):
+            await cache.get(number, answer)
+        return cache
+
+    cache = asyncio.run(fill())
+    assert 0 < len(cache) < 40
+    assert cache.size <= cache.most
+
+
+def test_long_texts_are_not_remembered_and_longer_ones_refused(serve, manual):
+    server = serve(manual)
+    batcher = server.shelf.models()["mean-causal"]
+    with server.client() as client:
+        client.embeddings("mean-causal", ["short", "long " * 5000], input_type="query")
+        assert "short" in batcher._known
+        assert "long " * 5000 not in batcher._known
+        with pytest.raises(ServerError, match="422: input"):
+            client.embeddings("mean-causal", ["x" * 100_001])
+
+
+def test_a_text_is_tokenised_once(serve, manual):
+    batcher = serve(manual).shelf.models()["mean-causal"]
+    batcher.submit("warm up", "query").result(60)
+    prepare, seen = batcher.encoder.prepare, []
+
+    def counted(texts, role, names=None):
+        seen.extend(texts)
+        return prepare(texts, role, names)
+
+    batcher.encoder.prepare = counted
+    batcher.submit("A ferry leaves", "passage").result(60)
+    assert seen == ["A ferry leaves"]
+
+
+def test_too_many_fields_are_one_error(server):
+    body = json.dumps({"query": "a", **{f"field {n}": n for n in range(1000)}})
+    with server.http() as http:
+        answer = http.post("/api/indexes/manual/search", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert "it has 1001 fields; at most 64" in answer.json()["error"]["message"]
+
+
+def test_dimensions_are_looked_at_before_all_is_computed(serve, manual):
+    server = serve(manual)
+    batcher = server.shelf.models()["mean-causal"]
+    before = batcher.work.texts
+    with server.client() as client, pytest.raises(ServerError, match="422: dimensions is 999"):
+        client.embeddings("mean-causal", ["sheep"] * 500, dimensions=999)
+    assert batcher.work.texts <= before + 1

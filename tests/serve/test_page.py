@@ -249,6 +249,19 @@ class TestSearch:
         search(page, "ferry")
         expect(page.locator("#error")).to_be_empty()
 
+    def test_enter_searches_again_after_a_failure(self, page):
+        search(page, "emergencies")
+        refusal = {"error": {"status": 408, "message": "it took too long"}}
+        page.route("**/search", lambda route: route.fulfill(status=408, json=refusal))
+        page.locator("#query").fill("ferry")
+        expect(page.locator("#left .remark")).to_have_text("no answer")
+        expect(page.locator("#error")).to_contain_text("it took too long")
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        page.unroute("**/search")
+        page.locator("#query").press("Enter")
+        expect(page.locator("#preview .about .place")).to_contain_text("boats/ferry.md")
+        assert "boats" in hash_of(page)
+
     def test_helps_where_nothing_is_found(self, page):
         page.locator("#query").fill("zzyzx")
         expect(page.locator("#left .nothing")).to_contain_text("Nothing found.")
@@ -435,6 +448,20 @@ class TestAnswer:
         page.get_by_role("button", name="Write").click()
         expect(page.locator("#error")).to_contain_text("--llm none")
         expect(page.locator("#answer .remark")).to_have_text("no answer")
+
+    def test_who_leaves_an_answer_stops_it_and_asks_anew(self, page):
+        held = []
+        page.route("**/ask", lambda route: held.append(route))
+        page.locator("#query").fill("When does the ferry leave?")
+        page.get_by_role("button", name="Answer").click()
+        until(page, lambda: held)
+        page.locator("#views [data-view=search]").click()
+        expect(page.locator("#answer .sentences")).to_have_attribute("aria-busy", "false")
+        settled(page)
+        expect(page.locator("#answer .column.idle, #answer ol.idle")).to_have_count(1)
+        page.unroute("**/ask")
+        page.locator("#views [data-view=ask]").click()
+        expect(page.locator("#answer .citation").first).to_be_visible()
 
 
 class TestAddress:

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from searchkit.search.reranking import Reranker
 from searchkit.search.source import open_source
 from searchkit.serve.client import ServerError
 from searchkit.serve.searching import TEXT
@@ -64,7 +65,7 @@ def test_filters_hold_and_are_refused_where_there_are_none(both):
         assert client.search("notes", "sea", after="2000")["results"]
         with pytest.raises(ServerError, match="422: manual is the index of a collection"):
             client.search("manual", "ferry", path=["boats/"])
-        with pytest.raises(ServerError, match="422: after is 'soon'; write 2024"):
+        with pytest.raises(ServerError, match="422: after 'soon' is no date; write 2024"):
             client.search("notes", "ferry", after="soon")
         with pytest.raises(ServerError, match="swap them"):
             client.search("notes", "ferry", after="2024", before="2023")
@@ -191,6 +192,7 @@ def test_a_document_and_stretches_of_it(both):
         assert (whole["format"], whole["length"]) == ("markdown", len(whole["text"]))
         span = client.span("notes", "my notes/radio.md", 2, 7)
         assert (span["text"], span["start"], span["end"]) == ("Radio", 2, 7)
+        assert (span["format"], span["language"]) == ("markdown", whole["language"])
         assert client.span("notes", "my notes/radio.md", 500, 900)["text"] == ""
         assert client.document("manual", "a/b?c=d&e#f")["title"] == "Autoclave"
         (passage,) = client.passages("notes", "my notes/radio.md", "sea")
@@ -271,3 +273,36 @@ def test_encoders_beside_those_of_indexes_embed_too(serve, manual, tiny_variants
     with server.client() as client:
         (vector,) = client.embeddings("mean-causal", ["Sheep"])
         assert len(vector) == 32
+
+
+class Longest:
+    """A reranker to which the longest text is the best."""
+
+    fingerprint = "longest"
+
+    def score(self, query, passages):
+        return [float(len(one)) for one in passages]
+
+    def truncated(self, query, passages):
+        return 0
+
+
+def test_a_query_without_words_is_not_reranked(serve, notes):
+    server = serve(notes.path, rerankers={"longest": lambda: Reranker("longest", Longest())})
+    how = {"mode": "bm25", "rerank": "longest", "k": 1}
+    with server.client() as client:
+        found = client.search("notes", "the", **how)
+        assert found["system"]["rerank"] == "longest"
+        assert len(found["results"]) == 1
+        with pytest.raises(ServerError, match="422: the query has no words that passages could be"):
+            client.search("notes", "format:markdown", **how)
+        found = client.search("notes", "format:markdown", typing=True, **how)
+        assert found["system"]["rerank"] is None
+        assert len(found["results"]) <= 1
+
+
+def test_what_of_a_typed_query_cannot_be_read_is_noted(both):
+    with both.client() as client:
+        (note,) = client.search("notes", '"high water', typing=True, mode="bm25")["notes"]
+        assert "is not closed" in note
+        assert client.search("notes", "high water", typing=True, mode="bm25")["notes"] == []

@@ -1,5 +1,6 @@
 """A part of a document, with what stands around it."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from pydantic import Field
 
 from searchkit.agents.arguments import Answer, Arguments, CursorArgument, Index, MaxTokens
 from searchkit.agents.cursors import cursor_of, place_of
-from searchkit.agents.fitting import end_of, widened
+from searchkit.agents.fitting import end_of, tokens, widened
 from searchkit.agents.quoting import line, quoted, visible
 from searchkit.agents.shelf import Shelf
 from searchkit.agents.uris import handle, parts_of
@@ -84,7 +85,7 @@ def run(shelf: Shelf, asked: Asked) -> Found:
         "it anew",
     )
     start = place if asked.cursor is not None else begin
-    end = min(stop, end_of(text, start, asked.max_tokens - _HEAD)) if start < stop else stop
+    end = min(stop, _end(text, start, asked.max_tokens - _HEAD)) if start < stop else stop
     return Found(
         index=name,
         doc_id=handle(name, about.doc_id),
@@ -148,6 +149,17 @@ def _of_address(index: str, doc_id: str) -> str:
     except UnknownName:
         return ""
     return inner if named == index else ""
+
+
+def _end(text: str, start: int, limit: int) -> int:
+    """Where to cut, so that what is left fits as JSON, too, where a line end has two characters."""
+    room = limit
+    while True:
+        end = end_of(text, start, room)
+        size = tokens(json.dumps(visible(text[start:end]), ensure_ascii=False))
+        if size <= limit or room == 1:
+            return end
+        room = max(1, min(room - 1, room * limit // size))
 
 
 def _span(asked: Asked, text: str) -> tuple[int, int, list[str]]:

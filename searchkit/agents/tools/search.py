@@ -1,6 +1,5 @@
 """A query to the passages that answer it best."""
 
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -20,7 +19,9 @@ from searchkit.agents.quoting import line, quoted, visible
 from searchkit.agents.shelf import Shelf
 from searchkit.agents.uris import handle
 from searchkit.errors import BadInput
-from searchkit.index.live.query import Filters, parse
+from searchkit.index.live.query import Filters
+from searchkit.search import filtering
+from searchkit.search.notes import taken
 from searchkit.search.source import Result, Source, System
 
 TITLE = "Search documents"
@@ -121,7 +122,7 @@ def run(shelf: Shelf, asked: Asked) -> Found:
     last = min(first + asked.k, DEEPEST)
     found = source.find(
         asked.query,
-        min(last + 1, DEEPEST),
+        DEEPEST,  # at any page: fewer might be ranked otherwise
         mode=system.mode,
         variant=system.variant,
         filters=filters_of(asked),
@@ -157,23 +158,8 @@ def system_of(source: Source, mode: Any, variant: str | None) -> System:
 
 
 def filters_of(asked: Any) -> Filters:
-    """The filters that arguments name.
-
-    Raises:
-        BadInput: a date is none, or no time is left between the two.
-    """
-    after, before = _moment("after", asked.after), _moment("before", asked.before)
-    if after is not None and before is not None and after >= before:
-        raise BadInput(
-            f"after {asked.after!r} is not earlier than before {asked.before!r}; swap them"
-        )
-    return Filters(
-        path=asked.path,
-        format=tuple(one.lower() for one in asked.format),
-        language=tuple(one.lower() for one in asked.lang),
-        after=after,
-        before=before,
-    )
+    """The filters that arguments name; see `filtering.filters_of`."""
+    return filtering.filters_of(asked.path, asked.format, asked.lang, asked.after, asked.before)
 
 
 def fitted(index: str, results: list[Result], limit: int) -> list[Hit]:
@@ -192,12 +178,8 @@ def fitted(index: str, results: list[Result], limit: int) -> list[Hit]:
 
 
 def told(source: Source) -> list[str]:
-    """What is to be known of a search; it is told once."""
-    notes = []
-    with suppress(IndexError):  # other threads take from them, too
-        while True:
-            notes.append(line(source.notes.popleft()))
-    return notes
+    """What is to be known of a search that was made in this thread; it is told once."""
+    return [line(one) for one in taken(source.notes)]
 
 
 def written(found: Found) -> str:
@@ -243,15 +225,3 @@ def _size(hit: Hit) -> int:
     """The tokens of a result, as JSON or as a quotation, whatever is more."""
     as_json = tokens(hit.model_dump_json(exclude_none=True))
     return max(as_json, tokens(quoted((heading(hit), hit.text)) + "\n"))
-
-
-def _moment(name: str, value: str | None) -> float | None:
-    """The POSIX seconds that a date names, as a filter of that name in a query does."""
-    if value is None:
-        return None
-    with suppress(BadInput):
-        read = parse(f'{name}:"{value}"')
-        moment = getattr(read.filters, name)
-        if moment is not None and not read.clauses:
-            return float(moment)
-    raise BadInput(f"{name} is {value[:60]!r}, which is no date; write 2024, 2024-05 or 2024-05-31")

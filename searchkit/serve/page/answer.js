@@ -121,6 +121,11 @@ export class Answer {
     this.evidence.hidden = this.form.hidden = true;
   }
 
+  /** Whether an answer is on its way. */
+  get busy() {
+    return this.text.getAttribute("aria-busy") === "true";
+  }
+
   /** Listen to no answer any more. */
   stop() {
     this.#abort.abort();
@@ -245,8 +250,9 @@ export class Answer {
     parts.push(`confidence ${number(confidence)}, ${limit} ${number(threshold)}`);
     if (!given.abstained) {
       const doubted = sentences.filter((one) => !one.verified).length;
-      parts.push(`${percent(given.verified_share)} verified${doubted ? `, ${doubted} not` : ""}`);
+      const verified = `${percent(given.verified_share)} verified`;
       const written = given.mode === "generative";
+      parts.push(given.note || `${verified}${doubted ? `, ${doubted} not` : ""}`);
       parts.push(written ? "written by a language model" : "quoted from the documents");
     }
     return parts.map((part) => make("span", {}, part));
@@ -282,12 +288,10 @@ export class Answer {
   #cite(sentence, cited) {
     const row = this.list.results.findIndex((one) => one.number === cited);
     if (row < 0) return;
-    const passage = this.list.results[row];
     const found = cited === sentence.citations[0] && sentence.end > sentence.start;
-    const focus = [sentence.start, sentence.end].map((at) => passage.start + at);
     this.list.mark(row, { quietly: true });
     this.list.element.children[row].scrollIntoView({ block: "nearest", behavior: "auto" });
-    this.on.cite(found ? focus : null);
+    this.on.cite(found ? [sentence.start, sentence.end] : null);
   }
 
   /** Tell the passages that the answer rests on from the others. */

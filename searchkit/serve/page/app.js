@@ -45,6 +45,7 @@ const right = new Column(by("right"), { ...on, system: (one) => choose("right", 
 const answer = new Answer(by("answer"), {
   ...on,
   found: () => {
+    if (state.view !== "ask") return;
     activate(answer.list);
     answer.showGrades(grades.of(answer.question));
     showOpen();
@@ -108,6 +109,8 @@ function follow({ fresh = false } = {}) {
   by("left").hidden = view === "ask";
   by("right").hidden = view !== "compare";
   by("answer").hidden = view !== "ask";
+  if (view !== "ask") stopAnswer();
+  if (active.element.closest("section").hidden) activate(view === "ask" ? answer.list : left.list);
   field.placeholder = view === "ask" ? "Ask a question, and press Enter" : "Search";
   if (field.value !== query) field.value = query;
   answer.showWay(state.generate);
@@ -176,6 +179,7 @@ function search({ typed = false, fresh = false } = {}) {
     failed: (error) => {
       asked = "";
       opening = false;
+      left.list.waiting = right.list.waiting = false;
       left.remark.textContent = "no answer";
       failed(error);
     },
@@ -260,6 +264,13 @@ function nothing() {
 }
 
 // Asking.
+
+/** Listen to no answer that is on its way; whoever comes back asks for it anew. */
+function stopAnswer() {
+  if (!answer.busy) return;
+  answer.stop();
+  answer.key = null;
+}
 
 /** Ask what the state says, unless the answer is there. */
 function askOnce() {
@@ -445,6 +456,7 @@ function enter(name) {
   sessionStorage.setItem(INDEX_KEPT, name);
   by("views").querySelector("[data-view=compare]").disabled = systems.choices(index).length < 2;
   grades = new Grades(name);
+  answer.stop();
   answer.key = null;
   if (usable()) readGrades();
   else left.say(make("p", {}, index.message || `${name} cannot be opened.`));
@@ -496,7 +508,10 @@ by("asking").addEventListener("submit", (event) => {
   }
   if (!state.query.trim()) return;
   activate(left.list);
-  if (
+  if (!asked) {
+    opening = true; // the last search failed
+    search();
+  } else if (
     left.list.waiting ||
     !left.list.results.length ||
     left.remark.textContent.includes("to come")

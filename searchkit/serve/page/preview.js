@@ -9,6 +9,10 @@ const MORE = 5000; // characters that are fetched where one scrolls
 const NEAR = 400; // pixels from the end at which more is fetched
 const PAUSE_MS = 90; // before a document is fetched: marks may be on their way elsewhere
 
+/** Whether a stretch of the document lies in what a result shows of it. */
+const within = ([from, to], { start, text }) =>
+  start <= from && to <= start + new Characters(text).length;
+
 /**
  * The text of one document.
  *
@@ -114,6 +118,9 @@ export class Preview {
    *   focus: [start, end) of the document to look at, rather than what is best of the passage.
    */
   show(index, query, result, { focus = null, grade } = {}) {
+    if (focus && !within(focus, result)) {
+      result = { ...result, start: focus[0], text: "", best: [0, 0], marks: [] };
+    }
     const same =
       this.result &&
       this.index === index &&
@@ -137,6 +144,7 @@ export class Preview {
       this.characters = new Characters(result.text);
       this.length = null;
       this.format = "";
+      this.language = null;
       this.others = null;
       this.#count();
       this.#draw();
