@@ -465,7 +465,10 @@ def test_another_system_of_the_index_can_be_the_baseline(index, evaluate, home):
             ("--hybrid", "mean-causal"),
             "the hybrids of everything in the index are compared without",
         ),
-        (("--by", "kind"), "--run, --queries, --qrels, --sample and --by belong to a SET"),
+        (
+            ("--by", "kind"),
+            "--run, --rerank, --queries, --qrels, --sample and --by belong to a SET",
+        ),
         (
             ("--baseline", "nope"),
             "no system is called 'nope', to be the baseline; there are: bm25,",
