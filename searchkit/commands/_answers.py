@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class _Place:
 
 def show(events: Iterable[Passages | Piece | Answer], output: str) -> Answer:
     """Write an answer as it comes, and give it back when it is whole."""
-    write = {"text": _Text, "json": _Json, "jsonl": _JsonLines, "markdown": _Markdown}[output]()
+    write = _FORMS[output]()
     for event in events:
         if isinstance(event, Passages):
             write.passages(event)
@@ -43,17 +44,19 @@ def show(events: Iterable[Passages | Piece | Answer], output: str) -> Answer:
     return made
 
 
-class _Written:
+class _Written(ABC):
     """What every form has: the passages, which come first."""
 
     def passages(self, found: Passages) -> None:
         self._found = found.evidence
 
     def piece(self, piece: Piece) -> None:
-        """Most forms write the answer when it is whole."""
+        """Write a piece, in the forms that do not wait until the answer is whole."""
+        return
 
+    @abstractmethod
     def answer(self, made: Answer) -> None:
-        raise NotImplementedError
+        """Write the answer."""
 
     def _places(self, made: Answer) -> dict[int, _Place]:
         """Where each citation leads: to the first sentence that it stands for."""
@@ -164,6 +167,14 @@ class _Markdown(_Written):
             head = f"[{name}](<{place.url}>)" if place.url else name
             _write(f"\n\\[{one.number}\\] {head} {code(place.shown)}\n")
         _write(f"\n{escaped(_sure(made))}\n")
+
+
+_FORMS: dict[str, Callable[[], _Written]] = {
+    "text": _Text,
+    "json": _Json,
+    "jsonl": _JsonLines,
+    "markdown": _Markdown,
+}
 
 
 def _sure(made: Answer) -> str:

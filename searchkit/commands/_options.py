@@ -158,6 +158,26 @@ RerankDepth = Annotated[
         min=1, help="How many documents --rerank reads. [default: 20]", show_default=False
     ),
 ]
+FOLDER: dict[str, Any] = {"rich_help_panel": "Folders", "show_default": False}
+OnlyPath = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Only files that match, such as 'docs/*.md' or 'notes/'; repeatable.", **FOLDER
+    ),
+]
+OnlyFormat = Annotated[
+    list[str] | None,
+    typer.Option(help="Only these formats, such as pdf; repeatable.", **FOLDER),
+]
+OnlyLanguage = Annotated[
+    list[str] | None,
+    typer.Option(help="Only these languages, such as en; repeatable.", **FOLDER),
+]
+After = Annotated[
+    str | None,
+    typer.Option(help="Only what was modified since, such as 2024-05.", **FOLDER),
+]
+Before = Annotated[str | None, typer.Option(help="Only what was modified before.", **FOLDER)]
 VectorIndexOption = Annotated[
     list[str] | None,
     typer.Option(

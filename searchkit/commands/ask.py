@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from searchkit.answer.answering import Answer, Passages, Piece, Turn
 
-_FOLDER: dict[str, Any] = {"rich_help_panel": "Folders", "show_default": False}
 _SOURCES = {"rich_help_panel": "Search", "show_default": False}
 
 
@@ -86,27 +85,11 @@ def run(
         typer.Option(help="Whose vectors to search, if the index holds several.", **_SOURCES),
     ] = None,
     rerank: options.Rerank = None,
-    path: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only files that match, such as 'docs/*.md' or 'notes/'; repeatable.", **_FOLDER
-        ),
-    ] = None,
-    format: Annotated[
-        list[str] | None,
-        typer.Option(help="Only these formats, such as pdf; repeatable.", **_FOLDER),
-    ] = None,
-    lang: Annotated[
-        list[str] | None,
-        typer.Option(help="Only these languages, such as en; repeatable.", **_FOLDER),
-    ] = None,
-    after: Annotated[
-        str | None,
-        typer.Option(help="Only what was modified since, such as 2024-05.", **_FOLDER),
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option(help="Only what was modified before.", **_FOLDER)
-    ] = None,
+    path: options.OnlyPath = None,
+    format: options.OnlyFormat = None,
+    lang: options.OnlyLanguage = None,
+    after: options.After = None,
+    before: options.Before = None,
     device: options.DeviceOption = None,
 ) -> None:
     """Answer a question from an index, with the passages that say so.

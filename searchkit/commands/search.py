@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from searchkit.search.reranking import Placed, Reranker
 
 _FUSIONS = "searchkit.rank.fusion"
-_FOLDER: dict[str, Any] = {"rich_help_panel": "Folders", "show_default": False}
 
 
 def run(
@@ -92,35 +91,21 @@ def run(
     ] = False,
     all_passages: Annotated[
         bool,
-        typer.Option("--all-passages", help="Not only the best of each document.", **_FOLDER),
-    ] = False,
-    path: Annotated[
-        list[str] | None,
         typer.Option(
-            help="Only files that match, such as 'docs/*.md' or 'notes/'; repeatable.", **_FOLDER
+            "--all-passages", help="Not only the best of each document.", **options.FOLDER
         ),
-    ] = None,
-    format: Annotated[
-        list[str] | None,
-        typer.Option(help="Only these formats, such as pdf; repeatable.", **_FOLDER),
-    ] = None,
-    lang: Annotated[
-        list[str] | None,
-        typer.Option(help="Only these languages, such as en; repeatable.", **_FOLDER),
-    ] = None,
-    after: Annotated[
-        str | None,
-        typer.Option(help="Only what was modified since, such as 2024-05.", **_FOLDER),
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option(help="Only what was modified before.", **_FOLDER)
-    ] = None,
+    ] = False,
+    path: options.OnlyPath = None,
+    format: options.OnlyFormat = None,
+    lang: options.OnlyLanguage = None,
+    after: options.After = None,
+    before: options.Before = None,
     fusion: Annotated[
         str | None,
         typer.Option(
             help=f"How hybrid search fuses: {', '.join(catalog.names(_FUSIONS))}; the weights of "
             "the latter are tuned on the judgements of the index. [default: rrf]",
-            **_FOLDER,
+            **options.FOLDER,
         ),
     ] = None,
     explain: Annotated[
@@ -129,7 +114,7 @@ def run(
             "--explain",
             help="Say which list gave what to each score; with --rerank, of any index, what was "
             "before.",
-            **_FOLDER,
+            **options.FOLDER,
         ),
     ] = False,
     device: options.DeviceOption = None,
